@@ -1,0 +1,1 @@
+"""Load benchmarks: accepted durable orders per second through HTTP, beside honest peers."""
