@@ -1,0 +1,59 @@
+"""Every contract suite runs against memory and PostgreSQL: the fixture `stores` is parametrised with both."""
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from persistence.postgres.database import Database
+from persistence.settings import StoreSettings
+from persistence.stores import Stores, open_memory_stores, open_stores
+from tests.servers.postgres import SERVER_SEEN, empty_tables, postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]
+
+MEMORY_AND_POSTGRES = ["memory", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell which server the suites spoke to: nothing passes silently against nothing."""
+    terminalreporter.write_line(f"contract suites: memory; {config.stash.get(SERVER_SEEN, 'no PostgreSQL was used')}")
+
+
+@pytest.fixture
+def settings(postgres_url: str) -> StoreSettings:
+    """Settings of the session's database, patient: a busy machine is not a fault. Tests of limits set their own."""
+    return StoreSettings.of(
+        postgres_url,
+        connect_timeout_ms=20_000,
+        lock_timeout_ms=10_000,
+        statement_timeout_ms=20_000,
+        answer_timeout_ms=30_000,
+    )
+
+
+@pytest.fixture
+async def postgres_stores(settings: StoreSettings) -> AsyncIterator[Stores]:
+    """PostgreSQL's stores, empty."""
+    await empty_tables(settings.url("cluster"))
+    stores = await open_stores(settings)
+    yield stores
+    await stores.close()
+
+
+@pytest.fixture
+async def database(settings: StoreSettings) -> AsyncIterator[Database]:
+    """Connections of the test's own, for what a port cannot do."""
+    database = Database(settings.url("cluster"), settings)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture(params=MEMORY_AND_POSTGRES)
+def stores(request: pytest.FixtureRequest) -> Stores:
+    """Every store, empty: once in memory, once in PostgreSQL."""
+    if request.param == "memory":
+        return open_memory_stores(lambda: time.time_ns() // 1_000_000)
+    stores: Stores = request.getfixturevalue("postgres_stores")
+    return stores
