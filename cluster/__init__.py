@@ -1,0 +1,1 @@
+"""Generic sharding: who lives, who owns which shard, and how a message finds its entity. Knows no cart."""
