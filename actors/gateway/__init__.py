@@ -1,0 +1,1 @@
+"""The payment gateway: someone else's system, behind a port."""

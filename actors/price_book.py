@@ -1,0 +1,80 @@
+"""Prices for the checkout: the catalog's newest versions, read many at once and kept for a moment."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from actors.domain.steps import Priced
+from persistence.errors import StoreError
+from persistence.ports import Catalog
+from persistence.records import PriceRecord
+
+FRESH_MS = 1_000
+"""A price younger than this is used without asking."""
+USABLE_MS = 60_000
+"""While the catalog cannot be read, a price that was current this long ago is still used."""
+PRICES_MAX = 200_000
+
+
+class PriceBook:
+    """Guarantees: a price handed out was the newest at most `FRESH_MS` ago, or `USABLE_MS` while the catalog is down.
+
+    `newest` raises `StoreError` if the catalog cannot be read and a price that is asked for is too old to use.
+    """
+
+    def __init__(self, catalog: Catalog, now_ms: Callable[[], float]) -> None:
+        """`now_ms` is any clock that does not jump; only differences are used."""
+        self._catalog = catalog
+        self._now_ms = now_ms
+        self._known: dict[str, tuple[Priced | None, float]] = {}
+        self._wanted: set[str] = set()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def newest(self, skus: Sequence[str]) -> dict[str, Priced]:
+        """Sku -> what it sells for; a SKU that is not for sale is absent."""
+        wanted = tuple(skus)
+        missing = {sku for sku in wanted if self._age_ms(sku) > FRESH_MS}
+        if missing:
+            await self._read(missing)
+        known = ((sku, self._known[sku][0]) for sku in wanted)
+        return {sku: price for sku, price in known if price is not None}
+
+    def _age_ms(self, sku: str) -> float:
+        entry = self._known.get(sku)
+        return float("inf") if entry is None else self._now_ms() - entry[1]
+
+    async def _read(self, skus: set[str]) -> None:
+        """One query at a time; what is wanted meanwhile goes into the next one."""
+        self._wanted |= skus
+        while self._wanted & skus:
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._read_wanted(), name="price-book")
+            try:
+                await asyncio.shield(self._reading)
+            except StoreError:
+                if any(self._age_ms(sku) > USABLE_MS for sku in skus):
+                    raise
+                return
+
+    async def _read_wanted(self) -> None:
+        skus, self._wanted = self._wanted, set()
+        asked_ms = self._now_ms()
+        try:
+            found = await self._catalog.prices(sorted(skus))
+        finally:
+            self._reading = None
+        if len(self._known) > PRICES_MAX:
+            self._known.clear()
+        for sku in skus:
+            record = found.get(sku)
+            self._known[sku] = (None if record is None else _priced(record), asked_ms)
+
+
+def _priced(record: PriceRecord) -> Priced:
+    return Priced(
+        sku=record.sku,
+        product_id=record.product_id,
+        name=record.name,
+        price_minor=record.price_minor,
+        price_version=record.version,
+        currency=record.currency,
+    )

@@ -1,0 +1,1 @@
+"""Hosts entities: activation, mailboxes, recovery, group commit, timers, sagas. Plain asyncio, no Ray."""

@@ -1,0 +1,100 @@
+"""Starts and stops the platform's actors: the composition root on the Ray side.
+
+Settings come from the environment, which every process of the node inherits.
+"""
+
+import time
+from functools import partial
+from typing import Any
+
+import ray
+
+from actors.platform_host import HostParts, PlatformHost
+from actors.shard_host_actor import NAMESPACE
+from cluster.membership import HostIdentity
+from cluster.ray_transport import RayTransport
+from cluster.settings import ClusterSettings
+from cluster.supervision import HostName
+from cluster.supervisor_actor import SUPERVISOR_NAME, start_supervisor
+from persistence.ports import Ownership
+from persistence.settings import StoreSettings
+from persistence.stores import open_stores
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 15.0
+POLL_S = 0.1
+
+
+def build_host(*, host: str, node: str, actor_name: str, incarnation: str) -> PlatformHost:
+    """A host in the process of its actor. Called by the supervisor's import path."""
+    parts = HostParts(transport=RayTransport(timeout_ms=ClusterSettings().exchange_timeout_ms))
+    return PlatformHost(
+        open_stores=partial(open_stores, StoreSettings()),
+        parts=parts,
+        identity=HostIdentity(host=host, node=node, actor_name=actor_name),
+        incarnation=incarnation,
+    )
+
+
+async def open_ownership() -> Ownership:
+    """The supervisor's view of the cluster's table."""
+    return (await open_stores(StoreSettings())).ownership
+
+
+class SystemStartError(RuntimeError):
+    """The shard hosts did not come up; `__cause__` or the logs say why."""
+
+
+def start_system() -> None:
+    """Start the supervisor and wait until a host serves. Needs `ray.init`; raises `SystemStartError`."""
+    start_supervisor(
+        host_class="actors.shard_host_actor:ShardHostActor",
+        build_host="actors.system:build_host",
+        host_arguments={},
+        host_options={},
+        open_store="actors.system:open_ownership",
+        store_arguments={},
+    )
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        hosts = _hosts()
+        if hosts:
+            try:
+                ray.get([handle.ping.remote() for handle in hosts], timeout=START_TIMEOUT_S)
+            except ray.exceptions.RayError as error:
+                raise SystemStartError(f"a shard host did not start: {error}") from error
+            return
+        time.sleep(POLL_S)
+    raise SystemStartError(f"no shard host within {START_TIMEOUT_S:.0f} s")
+
+
+def stop_system() -> None:
+    """Stop the supervisor, then the hosts: each flushes, hands on what it can, and leaves."""
+    _kill(SUPERVISOR_NAME)
+    hosts = _hosts()
+    _ready, _late = (
+        ray.wait([handle.stop.remote() for handle in hosts], num_returns=len(hosts), timeout=STOP_TIMEOUT_S)
+        if hosts
+        else ([], [])
+    )
+    for handle in hosts:
+        ray.kill(handle)
+
+
+def _hosts() -> list[Any]:
+    named = ray.util.list_named_actors(all_namespaces=True)
+    names = [actor["name"] for actor in named if actor["namespace"] == NAMESPACE and HostName.parse(actor["name"])]
+    found = []
+    for name in names:
+        try:
+            found.append(ray.get_actor(name, NAMESPACE))
+        except ValueError:
+            continue
+    return found
+
+
+def _kill(name: str) -> None:
+    try:
+        ray.kill(ray.get_actor(name, NAMESPACE))
+    except ValueError:
+        return
