@@ -1,0 +1,1 @@
+"""The HTTP API: FastAPI application, authentication, routes and the command line."""

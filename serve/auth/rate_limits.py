@@ -1,0 +1,69 @@
+"""Rate limits: sliding windows in this process, behind a small port."""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+KEYS_MAX: Final = 100_000
+
+
+class RateLimiter(Protocol):
+    """Counts what a key does in a window."""
+
+    def hit(self, key: str, limit: int, window_ms: int) -> int:
+        """Count one more; 0 if it is within `limit`, else how many ms to wait (and it does not count)."""
+
+    def reset(self, key: str) -> None:
+        """Forget what the key did."""
+
+
+class SlidingWindows:
+    """Two counters a key: this window's, and the last one's weighted by what of it still lies in the past window.
+
+    Guarantees: constant memory a key, at most `KEYS_MAX` keys (the longest idle goes first); a key that stays idle for
+    two windows starts anew, so nobody is locked out for good. Each process counts for itself: with n replicas the
+    limit is up to n times as high.
+    """
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self._counts: dict[str, tuple[int, int, int]] = {}
+
+    def hit(self, key: str, limit: int, window_ms: int) -> int:
+        """As in `RateLimiter`."""
+        window, elapsed_ms = divmod(self._now_ms(), window_ms)
+        counted_in, current, last = self._counts.pop(key, (window, 0, 0))
+        if counted_in != window:
+            last = current if counted_in == window - 1 else 0
+            current = 0
+        refused = current * window_ms + last * (window_ms - elapsed_ms) + window_ms > limit * window_ms
+        if not refused:
+            current += 1
+        if len(self._counts) >= KEYS_MAX:
+            del self._counts[next(iter(self._counts))]
+        self._counts[key] = (window, current, last)
+        return _wait_ms(current, last, limit, window_ms, elapsed_ms) if refused else 0
+
+    def reset(self, key: str) -> None:
+        """Forget what the key did."""
+        self._counts.pop(key, None)
+
+
+class Unlimited:
+    """Admits everything: for benchmarks, by an explicit setting."""
+
+    def hit(self, key: str, limit: int, window_ms: int) -> int:
+        """Always 0."""
+        del key, limit, window_ms
+        return 0
+
+    def reset(self, key: str) -> None:
+        """Nothing to forget."""
+
+
+def _wait_ms(current: int, last: int, limit: int, window_ms: int, elapsed_ms: int) -> int:
+    """When one more fits: in this window as `last` fades, else in the next as `current` does."""
+    if current + 1 <= limit and last > 0:
+        fits_at_ms = window_ms - (limit - current - 1) * window_ms // last
+        return max(1, fits_at_ms - elapsed_ms)
+    fades_for_ms = window_ms - (limit - 1) * window_ms // max(1, current)
+    return max(1, window_ms - elapsed_ms + fades_for_ms)

@@ -1,0 +1,104 @@
+"""Whether the stores behind each service answer, and whether the cluster can serve."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from persistence.errors import StoreError
+from persistence.stores import Stores
+from serve.clock import Clock
+from serve.fresh_cache import FreshCache
+
+_NOBODY: Final = "-"
+"""An id that nothing has: the store must look, and finds nothing."""
+
+_CACHED_MS: Final = 500
+"""However often /health is asked, the stores are asked twice a second at most."""
+
+_KEY: Final = ""
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One check's result. `latency_ms` is how long the answer took."""
+
+    healthy: bool
+    latency_ms: int
+    detail: str = ""
+
+
+Probe = Callable[[], Awaitable[object]]
+
+
+class HealthChecks:
+    """Asks every store, in parallel, each with a short deadline."""
+
+    def __init__(self, stores: Stores, clock: Clock, *, timeout_ms: int) -> None:
+        self._stores = stores
+        self._clock = clock
+        self._timeout_ms = timeout_ms
+        self._services = _probes_of(stores)
+        self._health: FreshCache[str, Mapping[str, Check]] = FreshCache(
+            self._check, max_age_ms=_CACHED_MS, now_ms=clock.now_ms
+        )
+        self._ready: FreshCache[str, Check] = FreshCache(self._check_ready, max_age_ms=_CACHED_MS, now_ms=clock.now_ms)
+
+    async def services(self) -> Mapping[str, Check]:
+        """A check for each service and for the cluster's own store, by name."""
+        return await self._health.get(_KEY) or {}
+
+    async def ready(self) -> Check:
+        """Whether every shard has an owner whose lease runs: only then can every entity answer."""
+        found = await self._ready.get(_KEY)
+        assert found is not None
+        return found
+
+    async def _check(self, keys: Sequence[str]) -> Mapping[str, Mapping[str, Check]]:
+        checks = await asyncio.gather(*(self._ask(probe) for probe in self._services.values()))
+        found = dict(zip(self._services, checks, strict=True))
+        return dict.fromkeys(keys, found)
+
+    async def _ask(self, probe: Probe) -> Check:
+        started_ns = time.monotonic_ns()
+        detail = ""
+        try:
+            async with asyncio.timeout(self._timeout_ms / 1_000):
+                await probe()
+        except TimeoutError:
+            detail = "no answer in time"
+        except StoreError:
+            detail = "store unavailable"
+        return Check(not detail, (time.monotonic_ns() - started_ns) // 1_000_000, detail)
+
+    async def _check_ready(self, keys: Sequence[str]) -> Mapping[str, Check]:
+        unowned = -1
+
+        async def count_unowned() -> None:
+            nonlocal unowned
+            now_ms = self._clock.now_ms()
+            hosts, shards = await asyncio.gather(self._stores.ownership.hosts(), self._stores.ownership.shards())
+            alive = {(host.host, host.incarnation) for host in hosts if host.expires_at_ms > now_ms}
+            unowned = sum((shard.owner, shard.incarnation) not in alive for shard in shards) if shards else -1
+
+        check = await self._ask(count_unowned)
+        if check.healthy and unowned != 0:
+            detail = "the cluster has no shards yet" if unowned < 0 else f"{unowned} shards have no living owner"
+            check = Check(healthy=False, latency_ms=check.latency_ms, detail=detail)
+        return dict.fromkeys(keys, check)
+
+
+def _probes_of(stores: Stores) -> dict[str, Probe]:
+    """The reference's services by name, each with the cheapest read of the store it lives on."""
+    return {
+        "catalog": lambda: stores.catalog.product(_NOBODY),
+        "inventory": lambda: stores.stock.load([_NOBODY]),
+        "cart": lambda: stores.carts.load([_NOBODY]),
+        "order": lambda: stores.orders.load([_NOBODY]),
+        "payment": lambda: stores.payments.load([_NOBODY]),
+        "user": lambda: stores.users.password_versions([_NOBODY]),
+        # Its sent log lives beside the accounts.
+        "notification": lambda: stores.users.by_id(_NOBODY),
+        "cluster": stores.ownership.now_ms,
+    }

@@ -1,0 +1,1 @@
+"""What the shop does for its customers: shared by the API and the web pages."""
