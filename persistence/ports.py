@@ -5,7 +5,7 @@ Every method may raise `StoreUnavailable` (definite: nothing happened). Writing 
 Times are milliseconds since the epoch of the *database's* clock; money is integer minor units.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from persistence.records import (
@@ -27,12 +27,14 @@ from persistence.records import (
     ProductQuery,
     ProductRecord,
     RefreshTokenRecord,
+    ReturnRow,
     ShardBatch,
     ShardRow,
     SnapshotRow,
     StockRow,
     TimerRow,
     UserRecord,
+    ViewRow,
 )
 
 
@@ -271,3 +273,47 @@ class Outbox(Protocol):
 
     async def done(self, ids: Sequence[int]) -> None:
         """Remove published rows."""
+
+
+class AuditReads(Protocol):
+    """Everything the audit reads: whole tables in pages, each page newer than the one before. Nothing is written.
+
+    Pages are never empty. Rows that are written while their table is read may or may not be among them; rows that
+    were there before are.
+    """
+
+    async def now_ms(self) -> int:
+        """The database's clock."""
+
+    async def hosts(self) -> list[HostRow]:
+        """All hosts, also those whose lease has run out."""
+
+    async def shards(self) -> list[ShardRow]:
+        """All shards with their owners."""
+
+    async def heads(self, service: JournalService) -> list[Head]:
+        """The heads of all shards that were ever fenced."""
+
+    def events(self, service: JournalService, shard: int, up_to_seq: int) -> AsyncIterator[Sequence[JournalEvent]]:
+        """One shard's events from the first up to this seq, in seq order."""
+
+    def views(self, service: JournalService) -> AsyncIterator[Sequence[ViewRow]]:
+        """Every state row (orders, payments) or read model (inventory) of a service."""
+
+    def snapshots(self) -> AsyncIterator[Sequence[SnapshotRow]]:
+        """The newest snapshot of every SKU."""
+
+    async def timers(self, service: JournalService, shard: int) -> list[TimerRow]:
+        """Every timer row of a shard."""
+
+    def returns(self) -> AsyncIterator[Sequence[ReturnRow]]:
+        """Every return."""
+
+    def ledger(self) -> AsyncIterator[Sequence[LedgerRow]]:
+        """Every movement in the sandbox gateway's ledger."""
+
+    def prices(self) -> AsyncIterator[Sequence[PriceRecord]]:
+        """Every price version. `name` is left empty: it is the product's."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from persistence.memory.audit_reads import MemoryAuditReads
 from persistence.memory.carts import MemoryCarts
 from persistence.memory.catalog import MemoryCatalog
 from persistence.memory.journal import MemoryJournal
@@ -14,6 +15,7 @@ from persistence.memory.tables import MemoryTables
 from persistence.memory.users import MemoryUsers
 from persistence.memory.views import MemoryOrders, MemoryPayments, MemoryStock
 from persistence.ports import (
+    AuditReads,
     Carts,
     Catalog,
     Journal,
@@ -25,6 +27,7 @@ from persistence.ports import (
     Stock,
     Users,
 )
+from persistence.postgres.audit_reads import PostgresAuditReads
 from persistence.postgres.carts import PostgresCarts
 from persistence.postgres.catalog import PostgresCatalog
 from persistence.postgres.database import Database
@@ -136,3 +139,20 @@ def open_memory_stores(
             "users": MemoryOutbox(held.users.outbox, now_ms, hooks),
         },
     )
+
+
+async def open_audit_reads(settings: StoreSettings) -> AuditReads:
+    """What the audit reads, on connections of its own. Close it."""
+    # The patience of a reader of whole tables: nobody waits for its statements.
+    patient = settings.model_copy(
+        update={"statement_timeout_ms": 60_000, "answer_timeout_ms": 65_000, "connect_timeout_ms": 5_000}
+    )
+    databases = {url: Database(url, patient) for url in {settings.url(schema) for schema in SCHEMAS}}
+    for database in databases.values():
+        await database.open()
+    return PostgresAuditReads({schema: databases[settings.url(schema)] for schema in SCHEMAS})
+
+
+def open_memory_audit_reads(now_ms: Callable[[], int], tables: MemoryTables) -> AuditReads:
+    """The same over tables in memory; without hooks, so that a simulation's faults do not reach its judge."""
+    return MemoryAuditReads(tables, now_ms)
