@@ -4,7 +4,7 @@ Knows no Ray: the actor (`shard_host_actor.py`), a co-located replica and the te
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from actors.gateway.port import PaymentGateway
 from actors.gateway.sandbox import SandboxGateway
 from actors.price_book import PriceBook
 from actors.registry import ENTITY_TYPES
+from actors.runtime.entity_type import EntityType
 from actors.runtime.host_runtime import HostRuntime
 from actors.runtime.performer import LocalDelivery, RegionPerformer
 from actors.runtime.planted_bugs import NO_BUGS, PlantedBugs
@@ -39,6 +40,7 @@ class HostParts:
     """What a host is made of besides its stores; the defaults are the real ones."""
 
     transport: Transport
+    types: Mapping[str, EntityType] = field(default_factory=lambda: ENTITY_TYPES)
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
     planted: PlantedBugs = NO_BUGS
     monotonic_ms: Callable[[], float] = _monotonic_ms
@@ -94,7 +96,7 @@ class PlatformHost:
         def performer_for(local: LocalDelivery) -> RegionPerformer:
             return RegionPerformer(
                 refs=refs,
-                types=ENTITY_TYPES,
+                types=self._parts.types,
                 prices=prices,
                 gateway=gateway,
                 settings=self._parts.runtime,
@@ -102,7 +104,7 @@ class PlatformHost:
             )
 
         self.runtime = HostRuntime(
-            types=ENTITY_TYPES.values(),
+            types=self._parts.types.values(),
             stores=stores,
             clock=context.clock,
             may_answer=context.may_answer,

@@ -4,9 +4,9 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from cluster.tasks import TaskOwner
@@ -15,8 +15,7 @@ from persistence.errors import StoreError
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(msgspec.Struct, frozen=True, gc=False):
     """The database's time lies in [earliest_ms, latest_ms], milliseconds since the epoch."""
 
     earliest_ms: int

@@ -57,7 +57,11 @@ class RouteTable:
         if self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read_spaced(), name="routes.read")
             self._reading.add_done_callback(self._read)
-        await asyncio.shield(self._reading)
+        reading = self._reading
+        await asyncio.wait([reading])
+        if reading.cancelled():  # by `close`: those who wait here are not cancelled by that
+            raise StoreUnavailable("the region has stopped")
+        reading.result()
 
     async def close(self) -> None:
         """Stop reading."""

@@ -69,6 +69,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[cart.CartLine, ...] | None = None
     prices: dict[str, Priced] | None = None
     reserved: bool = False
+    may_hold: tuple[str, ...] = ()
     refusal: Rejected | None = None
     charge: ChargeResult | None = None
     asked_gateway: bool = False
@@ -203,16 +204,15 @@ def wanted_quantities(progress: Progress) -> dict[str, int]:
 def _unwind(progress: Progress, answer: Rejected, refusal: Refusal | None = None) -> Step:
     """Give back whatever may be held for this attempt, then refuse."""
     asks: list[Ask] = []
-    if progress.reserved:
-        asks += [
-            _stock_ask(
-                progress.order_id,
-                sku,
-                inventory.ReleaseStock(order_id=progress.order_id, attempt_ms=progress.attempt_ms),
-                f"release:{progress.attempt_ms}",
-            )
-            for sku in wanted_quantities(progress)
-        ]
+    asks += [
+        _stock_ask(
+            progress.order_id,
+            sku,
+            inventory.ReleaseStock(order_id=progress.order_id, attempt_ms=progress.attempt_ms),
+            f"release:{progress.attempt_ms}",
+        )
+        for sku in progress.may_hold
+    ]
     if progress.request is not None and progress.lines is not None:
         release = cart.ReleaseClaim(
             order_id=progress.order_id,
@@ -388,8 +388,12 @@ def record(progress: Progress, step: Step, result: Any) -> Progress:
             if isinstance(result, Failed):
                 return replace(progress, refusal=TRY_AGAIN)
             return replace(progress, prices=result)
-        case AskAll(label="reserve"):
-            return replace(progress, reserved=True, refusal=_reservation_refusal(result))
+        case AskAll(label="reserve", asks=asks):
+            # A SKU that refused holds nothing, and a release of nothing would cost a sold-out SKU an event each time.
+            may_hold = tuple(
+                ask.entity_id for ask, reply in zip(asks, result, strict=True) if not isinstance(reply, Rejected)
+            )
+            return replace(progress, reserved=True, may_hold=may_hold, refusal=_reservation_refusal(result))
         case AskAll(label=label):
             if any(isinstance(answer, Failed) for answer in result):
                 return replace(progress, rounds=progress.rounds + 1, rest=True)

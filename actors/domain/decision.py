@@ -2,7 +2,8 @@
 
 `decide(state, command, context)` is synchronous and deterministic. It returns a `Decision` (events and an
 answer that may leave once they are durable) or `Parked` (the answer needs something this entity does not
-have yet: the runtime keeps the command, and decides it again after each commit and when the saga ends).
+have yet: the runtime keeps the command, and decides it again after each commit, or while a saga runs after each of
+its steps, and when the saga ends).
 """
 
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ class Decision(msgspec.Struct, frozen=True):
 class Parked(msgspec.Struct, frozen=True):
     """No answer yet: journal `events` (if any), keep the command, and decide it again.
 
-    That is after each commit, and when the saga ends. With `begin`, the entity's saga starts with it unless one is running.
+    That is after each commit (while a saga runs: after each of its steps), and when the saga ends. With `begin`, the entity's saga starts with it unless one is running.
     """
 
     begin: Any = None

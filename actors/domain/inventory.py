@@ -1,21 +1,23 @@
 """An inventory SKU: units on hand, and who holds them.
 
-    received + returned = on_hand + sold          available = on_hand - reserved ≥ 0
+    received + returned = on_hand + sold          available = on_hand - reserved ≥ 0          returned ≤ sold
 
     command             unheld id                      held id
-    ReserveStock        hold, if available             same attempt: same answer; newer: adopt; older: nothing
-    ReleaseStock        nothing                        reserved - q
+    ReserveStock        hold, if available             same attempt: same answer; newer: adopt (or give up, if there
+                                                       is not enough); older: nothing
+    ReleaseStock        the attempt is closed          reserved - q
     CommitStock         nothing                        reserved - q, on_hand - q, sold + q
     ReturnStock         on_hand + q, returned + q;     reserved - q (it was never committed)
                         a second time: nothing
     AdjustStock         on_hand + delta, received + delta; never below reserved
 
 A reservation is held until its order has a final word: the SKU asks the order (see `check_times`), it never
-decides alone that an order is over. Reservations made through the API (`ext:…`) expire by themselves.
+decides alone that an order is over. A closed attempt never reserves again: its release may arrive before its
+reserve, or once more after a rerun of it. Reservations made through the API (`ext:…`) expire by themselves.
 """
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias, assert_never
+from typing import Any, Literal, TypeAlias, assert_never
 
 import msgspec
 from immutables import Map
@@ -219,6 +221,15 @@ class StockReleased(msgspec.Struct, frozen=True, kw_only=True, tag="stock.releas
     returns: bool = False
 
 
+class AttemptClosed(msgspec.Struct, frozen=True, kw_only=True, tag="stock.attempt_closed"):
+    """A release came for an attempt that holds nothing (yet): it never will."""
+
+    reservation_id: str
+    order_id: str
+    attempt_ms: int
+    at_ms: int
+
+
 class ReservationExpired(msgspec.Struct, frozen=True, kw_only=True, tag="stock.reservation_expired"):
     """An external hold's time ran out."""
 
@@ -271,6 +282,7 @@ class StockReplenished(msgspec.Struct, frozen=True, kw_only=True, tag="stock.rep
 Event: TypeAlias = (
     StockReserved
     | StockReleased
+    | AttemptClosed
     | ReservationExpired
     | StockCommitted
     | StockReturned
@@ -293,9 +305,9 @@ def decide(state: Sku, command: Command, context: Context) -> Decision:
         case ReserveStock():
             decision = _reserve(state, command, context)
         case ReleaseStock():
-            decision = _close(state, command.order_id, command.attempt_ms, StockReleased, context)
+            decision = _release(state, command, context)
         case CommitStock():
-            decision = _close(state, command.order_id, command.attempt_ms, StockCommitted, context)
+            decision = _commit(state, command, context)
         case ReturnStock():
             decision = _return(state, command, context)
         case SettleHolds():
@@ -327,7 +339,9 @@ def _reserve(state: Sku, command: ReserveStock, context: Context) -> Decision:
         return refuse("attempt-superseded", "A newer attempt of the order holds this reservation.")
     sellable = state.available + (held.quantity if held else 0)
     if command.quantity > sellable:
-        return _insufficient(state, command.quantity)
+        refusal = _insufficient(state, command.quantity)
+        # What an older attempt left is given up with it: nobody else will release it for this one.
+        return Decision((_released(held, command.attempt_ms, context),), refusal.reply) if held else refusal
     hold = Hold(
         id=id_,
         order_id=command.order_id,
@@ -339,19 +353,43 @@ def _reserve(state: Sku, command: ReserveStock, context: Context) -> Decision:
     return Decision((StockReserved(hold=hold),), _reserved(state, hold))
 
 
-def _close(
-    state: Sku, order_id: str, attempt_ms: int, event: type[StockReleased] | type[StockCommitted], context: Context
-) -> Decision:
-    held = state.holds.get(reservation_id(order_id, state.sku))
-    if held is None or held.external or held.attempt_ms > attempt_ms:
+def _release(state: Sku, command: ReleaseStock, context: Context) -> Decision:
+    id_ = reservation_id(command.order_id, state.sku)
+    held = state.holds.get(id_)
+    if held is not None:
+        if held.attempt_ms > command.attempt_ms:
+            return Decision(reply=StockDone())
+        return Decision((_released(held, command.attempt_ms, context),), StockDone())
+    if command.attempt_ms <= closed_attempt(state, id_) or context.earliest_ms > command.attempt_ms:
         return Decision(reply=StockDone())
-    return Decision((_closing(held, event, context),), StockDone())
+    # The attempt may yet be run again, reserve and become an order; a straggler of this release must not undo that.
+    closed = AttemptClosed(
+        reservation_id=id_, order_id=command.order_id, attempt_ms=command.attempt_ms, at_ms=context.earliest_ms
+    )
+    return Decision((closed,), StockDone())
 
 
-def _closing(
-    held: Hold, event: type[StockReleased] | type[StockCommitted], context: Context
-) -> StockReleased | StockCommitted:
-    return event(
+def _commit(state: Sku, command: CommitStock, context: Context) -> Decision:
+    held = state.holds.get(reservation_id(command.order_id, state.sku))
+    if held is None or held.attempt_ms > command.attempt_ms:
+        return Decision(reply=StockDone())
+    return Decision((_committed(held, context),), StockDone())
+
+
+def _released(held: Hold, attempt_ms: int, context: Context, *, returns: bool = False) -> StockReleased:
+    """`attempt_ms`: up to which attempt it is closed."""
+    return StockReleased(
+        reservation_id=held.id,
+        order_id=held.order_id,
+        quantity=held.quantity,
+        attempt_ms=attempt_ms,
+        at_ms=context.earliest_ms,
+        returns=returns,
+    )
+
+
+def _committed(held: Hold, context: Context) -> StockCommitted:
+    return StockCommitted(
         reservation_id=held.id,
         order_id=held.order_id,
         quantity=held.quantity,
@@ -365,15 +403,7 @@ def _return(state: Sku, command: ReturnStock, context: Context) -> Decision:
         return Decision(reply=StockDone(), replayed=True)
     held = state.holds.get(reservation_id(command.order_id, state.sku))
     if held is not None:
-        released = StockReleased(
-            reservation_id=held.id,
-            order_id=held.order_id,
-            quantity=held.quantity,
-            attempt_ms=held.attempt_ms,
-            at_ms=context.earliest_ms,
-            returns=True,
-        )
-        return Decision((released,), StockDone())
+        return Decision((_released(held, held.attempt_ms, context, returns=True),), StockDone())
     returned = StockReturned(order_id=command.order_id, quantity=command.quantity, at_ms=context.earliest_ms)
     return Decision((returned,), StockDone())
 
@@ -384,8 +414,9 @@ def _settle(state: Sku, command: SettleHolds, context: Context) -> Decision:
         held = state.holds.get(word.reservation_id)
         if held is None or held.external or held.attempt_ms != word.attempt_ms or word.verdict == "keep":
             continue
-        closes = StockCommitted if word.verdict == "commit" else StockReleased
-        events.setdefault(held.id, _closing(held, closes, context))
+        commit = word.verdict == "commit"
+        closing = _committed(held, context) if commit else _released(held, held.attempt_ms, context)
+        events.setdefault(held.id, closing)
     for id_ in command.expired:
         held = state.holds.get(id_)
         if held is not None and held.external and held.expires_at_ms <= context.earliest_ms:
@@ -450,7 +481,7 @@ def _release_external(state: Sku, command: ReleaseExternal, context: Context) ->
         return refuse("reservation-not-found", "No such reservation.")
     if held is None:
         return Decision(reply=_level(state), replayed=True)
-    released = _closing(held, StockReleased, context)
+    released = _released(held, held.attempt_ms, context)
     return Decision((released,), _level_after(state, released))
 
 
@@ -477,7 +508,7 @@ def _made_available(state: Sku, event: Event) -> int:
         case StockReserved(hold=hold):
             held = state.holds.get(hold.id)
             return (held.quantity if held else 0) - hold.quantity
-        case StockCommitted() | StockDepleted() | StockReplenished():
+        case StockCommitted() | AttemptClosed() | StockDepleted() | StockReplenished():
             return 0
         case StockReleased() | ReservationExpired() | StockReturned():
             return event.quantity
@@ -536,7 +567,8 @@ def closed_attempt(state: Sku, id_: str) -> int:
 def apply(state: Sku, event: Event) -> Sku:
     """The state after the event."""
     after = _applied(state, event)
-    if not 0 <= after.reserved <= after.on_hand or after.received + after.returned != after.on_hand + after.sold:
+    balanced = after.received + after.returned == after.on_hand + after.sold and after.returned <= after.sold
+    if not 0 <= after.reserved <= after.on_hand or not balanced:
         raise AssertionError(f"stock of {state.sku} is out of balance after {event}")
     return after
 
@@ -559,6 +591,8 @@ def _applied(state: Sku, event: Event) -> Sku:
             return _without(state, event.reservation_id, attempt_ms, event.at_ms, sold=0)
         case StockCommitted():
             return _without(state, event.reservation_id, event.attempt_ms, event.at_ms, sold=event.quantity)
+        case AttemptClosed():
+            return _closed(state, event.reservation_id, event.attempt_ms, event.at_ms)
         case StockReturned(quantity=quantity):
             return msgspec.structs.replace(
                 state, version=version, on_hand=state.on_hand + quantity, returned=state.returned + quantity
@@ -578,21 +612,31 @@ def _applied(state: Sku, event: Event) -> Sku:
 
 
 def _without(state: Sku, id_: str, attempt_ms: int, at_ms: int, *, sold: int) -> Sku:
-    """The state without this hold; its attempt is remembered as closed (see `CLOSED_GENERATION_MS`)."""
-    hold = state.holds[id_]
+    """The state without this hold; its attempt is remembered as closed."""
+    return _closed(
+        state,
+        id_,
+        attempt_ms,
+        at_ms,
+        reserved=state.reserved - state.holds[id_].quantity,
+        on_hand=state.on_hand - sold,
+        sold=state.sold + sold,
+        holds=state.holds.delete(id_),
+    )
+
+
+def _closed(state: Sku, id_: str, attempt_ms: int, at_ms: int, **changes: Any) -> Sku:
+    """The state with the attempt remembered as closed (see `CLOSED_GENERATION_MS`), and these changes."""
     closed, before, since = state.closed, state.closed_before, state.closed_since_ms
     if at_ms - since > CLOSED_GENERATION_MS:
         closed, before, since = Map(), closed, at_ms
     return msgspec.structs.replace(
         state,
         version=state.version + 1,
-        reserved=state.reserved - hold.quantity,
-        on_hand=state.on_hand - sold,
-        sold=state.sold + sold,
-        holds=state.holds.delete(id_),
         closed=closed.set(id_, attempt_ms) if attempt_ms else closed,
         closed_before=before,
         closed_since_ms=since,
+        **changes,
     )
 
 

@@ -128,7 +128,8 @@ def _placed(state: Order, context: Context) -> Outcome:
     if context.fingerprint != state.fingerprint:
         return Decision(reply=REUSED)
     repeat = context.not_after_ms != state.attempt_ms
-    if state.status == "payment_failed":
+    if state.status == "payment_failed" and state.placed is None:
+        # One that was answered as standing, and whose payment failed later, is still answered as it was then.
         reason = state.payment.reason if state.payment else ""
         refusal = Rejected("payment-declined", "The payment was declined.", {"orderId": state.id, "reason": reason})
         return Decision(reply=refusal, replayed=repeat)

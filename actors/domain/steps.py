@@ -112,7 +112,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
 class Finished(msgspec.Struct, frozen=True):
     """The saga's part is over. `reply` answers the parked commands; None has them decided again.
 
-    `retry`: the parked commands whose own time is not over may begin a new attempt instead.
+    `retry`: parked commands with a later deadline than the one that began the saga may begin a new attempt instead.
     """
 
     reply: Any = None

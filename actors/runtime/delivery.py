@@ -75,7 +75,7 @@ class Delivery:
         """The encoded reply, once it was needed for a row."""
         self.preloaded = False
         self.touched = False
-        """Whether something may have happened because of it while it was parked: it is no longer sure to not have run."""
+        """Whether it may have led to something while it was parked: then it is never said not to have run."""
         self.wrote = False
         """Whether it wrote events when it was parked."""
         self.done = False

@@ -38,8 +38,8 @@ DECISIONS_ON_STALE_BASE_MAX = 1
 class Entity:
     """An entity of any type, in memory.
 
-    Guarantees: every delivery it accepts is answered once; no answer leaves before the events it saw are durable; events are
-    handed to the committer in version order.
+    Guarantees: every delivery it accepts is answered once; no answer leaves before the events it saw are durable;
+    events are handed to the committer in version order.
 
     Lists that are mostly empty are None then: there are 100,000 of these.
     """
@@ -100,11 +100,7 @@ class Entity:
     @property
     def queued(self) -> int:
         """Commands that are not decided for good."""
-        count = 0
-        for lane in (self.mailbox, self.urgent, self.preloads, self.parked):
-            if lane is not None:
-                count += len(lane)
-        return count
+        return sum(map(len, filter(None, (self.mailbox, self.urgent, self.preloads, self.parked))))
 
     @property
     def idle(self) -> bool:
@@ -164,7 +160,7 @@ class Entity:
                 delivery.wrote = delivery.touched = True
             parking.park(self, delivery, outcome, context)
             return
-        if delivery.wrote:
+        if delivery.wrote and write is None:
             remember(self, delivery, outcome.reply, now.earliest_ms)
         self.reply(delivery, outcome.reply, replayed=outcome.replayed, wrote=write is not None)
 
@@ -215,7 +211,7 @@ class Entity:
                 delivery.answer(reply, replayed=replayed)
         self._changed(Committed(state, version, seq))
         self.resume_if_unfinished()
-        if self.parked:
+        if self.parked and self.saga is None:  # a running saga has them decided again after its step
             parking.redecide(self, self.shard.host.clock.now())
 
     def reload(self, undurable: ClusterError | None) -> None:
@@ -243,8 +239,8 @@ class Entity:
     def close(self, undurable: ClusterError, other: ClusterError) -> None:
         """Leave memory.
 
-        `undurable` goes to those whose events were not seen written, `other` to those that never ran; parked commands
-        whose saga may have acted are unknown.
+        `undurable` goes to those whose events were not seen written, `other` to those that never ran; what a saga may
+        have acted on is unknown.
         """
         self.phase = GONE
         if self.saga is not None:
@@ -252,7 +248,8 @@ class Entity:
         if self.saga_retry is not None:
             self.saga_retry.cancel()
         for _, delivery, _, _, wrote in self.waiting or ():
-            delivery.fail(undurable if wrote or delivery.touched else other)
+            known = undurable if wrote else other
+            delivery.fail(OutcomeUnknown("its work was interrupted") if delivery.touched else known)
         for delivery in self.parked or ():
             delivery.fail(OutcomeUnknown("its work was interrupted") if delivery.touched else other)
         for lane in (self.urgent, self.mailbox, self.preloads):

@@ -67,6 +67,7 @@ class JournalWriter(CommitQueue):
                 if (part.shard.number, part.shard.epoch) in written:
                     part.written()
                 else:
+                    log.warning("append.fenced", service=self.name, shard=part.shard.number, epoch=part.shard.epoch)
                     self._host.lose(part.shard)
 
     async def _send(self, parts: list[ShardAppend]) -> frozenset[tuple[int, int]]:

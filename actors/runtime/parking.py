@@ -76,7 +76,10 @@ def saga_ended(entity: "Entity", run: "SagaRun", finished: Finished) -> None:
         joined = delivery.saga is run
         if joined:
             delivery.saga = None
-        may_retry = finished.retry and now.latest_ms <= delivery.envelope.not_after_ms - host.settings.parked_margin_ms
+        # Only a later command is another attempt: the one that just failed would fail again, round and round.
+        not_after_ms = delivery.envelope.not_after_ms
+        later = not_after_ms > run.origin.not_after_ms
+        may_retry = finished.retry and later and now.latest_ms <= not_after_ms - host.settings.parked_margin_ms
         if joined and finished.reply is not None and not may_retry:
             if delivery.wrote:
                 remember(entity, delivery, finished.reply, now.earliest_ms)

@@ -181,6 +181,9 @@ class SagaRunner:
                 return step
             result = await self._perform(run, step)
             run.progress = saga.record(run.progress, step, result)
+            # Not at each commit: a step may make several things durable, and an answer waits for all of them.
+            if entity.parked and entity.phase is ACTIVE and not isinstance(step, Wait) and not _failed(result):
+                parking.redecide(entity, self._host.clock.now())
         raise RuntimeError(f"the saga of {entity.key} took {self._host.settings.saga_steps_max} steps: a loop")
 
     def _context(self, run: SagaRun) -> Context:
@@ -283,3 +286,8 @@ class SagaRunner:
             return Failed(code="store-unknown" if unknown else "store-unavailable", may_have_run=unknown)
         except TimeoutError:
             return Failed(code="timeout", may_have_run=True)
+
+
+def _failed(result: Any) -> bool:
+    parts = result if isinstance(result, tuple) else (result,)
+    return any(isinstance(part, Failed) for part in parts)

@@ -269,13 +269,14 @@ class World:
         for key, delivery in self.stragglers:
             self.send(key, delivery)
         self.stragglers = []
+        until_ms = self.now_ms + 2 * orders.UNPAID_TTL_MS
         for _ in range(40):
             while self.runs:
                 self.advance(next(iter(self.runs)))
             self.later(120_000)
             for key in self.of("cart"):
                 self.send(key, Delivery(cart.GetCart(), "read", self.now_ms + ASK_LIFE_MS))
-            if not self.wake() and not self.runs and self.now_ms > NOW_MS + 4 * orders.UNPAID_TTL_MS:
+            if not self.wake() and not self.runs and self.now_ms > until_ms:
                 return
         raise AssertionError(f"never quiet: {self.runs}")
 

@@ -94,6 +94,24 @@ def test_closed_attempts_are_forgotten_in_the_end() -> None:
     assert stock.closed_attempt(state, "o:A") == 0
 
 
+def test_a_release_that_comes_before_its_reserve_closes_the_attempt() -> None:
+    assert names(stock.decide(TEN, RELEASE, at())) == ["AttemptClosed"]
+    state = run(TEN, RELEASE)
+    assert stock.decide(state, RELEASE, at(command_id="again")).events == ()
+    assert code_of(stock.decide(state, reserve(), at())) == "attempt-closed"
+    assert levels(run(state, reserve(attempt_ms=ATTEMPT + 1))) == (10, 3, 0)
+
+
+def test_a_release_of_nothing_is_not_journaled_once_its_attempt_is_over() -> None:
+    assert stock.decide(TEN, RELEASE, at(ATTEMPT)).events != ()
+    assert stock.decide(TEN, RELEASE, at(ATTEMPT + 1)).events == ()
+
+
+def test_a_release_closes_every_attempt_up_to_its_own() -> None:
+    state = run(HELD, stock.ReleaseStock(order_id="o", attempt_ms=ATTEMPT + 5))
+    assert code_of(stock.decide(state, reserve(attempt_ms=ATTEMPT + 5), at())) == "attempt-closed"
+
+
 def test_a_newer_attempt_reserves_again_after_a_release() -> None:
     assert levels(run(HELD, RELEASE, reserve(attempt_ms=ATTEMPT + 1))) == (10, 3, 0)
 
@@ -106,7 +124,13 @@ def test_no_more_is_reserved_than_is_available() -> None:
 
 def test_a_newer_attempt_may_use_what_the_older_one_holds() -> None:
     assert levels(run(HELD, reserve(quantity=10, attempt_ms=ATTEMPT + 1))) == (10, 10, 0)
-    assert code_of(stock.decide(HELD, reserve(quantity=11, attempt_ms=ATTEMPT + 1), at())) == "insufficient-stock"
+
+
+def test_a_newer_attempt_that_is_refused_gives_up_what_the_older_one_held() -> None:
+    decision = stock.decide(HELD, reserve(quantity=11, attempt_ms=ATTEMPT + 1), at())
+    assert reply_of(decision).code == "insufficient-stock"
+    assert names(decision) == ["StockReleased"]
+    assert levels(stock.apply(HELD, decision.events[0])) == (10, 0, 0)
 
 
 @pytest.mark.parametrize("quantity", [0, -1, stock.QUANTITY_MAX + 1])

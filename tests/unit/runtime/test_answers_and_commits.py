@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from actors.runtime.planted_bugs import PlantedBugs
 from persistence.records import OrderRow
 from tests.unit.runtime.toys import Add, Crash, Get, GiveBack, Total
 from tests.unit.runtime.world import EPOCH_MS, World, decoded, keyed, run
@@ -151,6 +152,17 @@ def test_a_resend_of_a_message_in_flight_shares_its_answer() -> None:
         assert {decoded(await answer) for answer in answers[1:]} == {Total(total=1, version=1)}
         assert await local == Total(total=1, version=1)
         assert len(world.journal("orders")) == 1
+
+    run(scenario)
+
+
+def test_without_deduplication_a_resend_is_decided_again() -> None:
+    async def scenario() -> None:
+        world = World(PlantedBugs(dedup_off=True))
+        await world.claim(0)
+        envelope = world.envelope("tally", "a@0", Add(n=1))
+        await asyncio.gather(*(world.host.deliver(envelope) for _ in range(2)))
+        assert len(world.journal("orders")) == 2
 
     run(scenario)
 

@@ -2,10 +2,12 @@
 
 import asyncio
 
+import msgspec
+
 from actors.domain.decision import Rejected
 from actors.runtime.planted_bugs import PlantedBugs
 from persistence.errors import OutcomeUnknown
-from tests.unit.runtime.toys import Add, Get, Open, Total, WaitFor, Work
+from tests.unit.runtime.toys import Add, Get, Open, OpenAndWait, Total, WaitFor, Work
 from tests.unit.runtime.world import World, decoded, keyed, run
 
 
@@ -191,6 +193,91 @@ def test_a_saga_goes_on_over_a_cart_that_moved() -> None:
         await asyncio.sleep(0.05)
         moved(world, "a@0", 7)
         assert decoded(await begun) == Total(total=7, version=3)
+
+    run(scenario)
+
+
+def test_a_command_may_journal_its_intent_and_wait_for_the_saga_that_follows() -> None:
+    async def scenario() -> None:
+        world = World()
+        await world.claim(0)
+        reply = await world.send("tally", "a@0", OpenAndWait(n=3), idempotency=keyed("k"))
+        assert decoded(reply) == Total(total=0, version=2)
+        assert [event.type for event in world.journal("orders")] == ["Opened", "Closed"]
+        await asyncio.sleep(0.1)
+        (row,) = world.tables.journals["orders"].idempotency.values()
+        assert row.body == reply.payload, "its answer is remembered though it came after its events"
+
+    run(scenario)
+
+
+def test_a_command_that_journaled_its_intent_is_unknown_when_its_shard_stops() -> None:
+    async def scenario() -> None:
+        world = World()
+        await world.claim(0)
+        await world.ask("tally", "a@0", Get())
+        world.faults.hold("orders.append")
+        waiting = world.send("tally", "a@0", OpenAndWait(n=3)), world.send("tally", "a@0", WaitFor(total=1))
+        await asyncio.sleep(0.1)
+        world.host.stop(0)
+        assert [decoded(await answer) for answer in waiting] == ["outcome-unknown", "not-mine"]
+
+    run(scenario)
+
+
+def test_effects_after_the_last_event_are_repeated_once_by_the_next_owner() -> None:
+    async def scenario() -> None:
+        world = World()
+        await world.claim(0)
+        await world.claim(9)
+        held = world.faults.hold("inventory.snapshots")
+        assert await world.ask("tally", "a@0", Work(n=77)) == Total(total=0, version=2), "told or not, it is done"
+        assert await world.ask("tally", "b@0", Add(n=1)) == Total(total=1, version=1)
+        assert world.low_water("orders") == 1, "whoever takes over now must tell again"
+        world.host.stop(0)
+        world.performer.asked.clear()
+        held.set()
+        await world.takeover(0)
+        await asyncio.sleep(1)
+        assert [ask.command_id for ask in world.performer.asked] == ["tell"]
+        await world.ask("tally", "b@0", Add(n=1))
+        assert world.low_water("orders") == 5
+        await world.takeover(0)
+        await asyncio.sleep(1)
+        assert len(world.performer.asked) == 1
+
+    run(scenario)
+
+
+def test_unfinished_work_whose_write_is_refused_is_looked_at_again() -> None:
+    async def scenario() -> None:
+        world = World(saga_retry_max_ms=5_000)
+        await world.claim(0)
+        begun = world.send("tally", "a@0", Work(n=1, pause_ms=600_000))
+        await asyncio.sleep(0.1)
+        assert await world.ask("tally", "a@0", Add(n=-1)) == "unavailable"
+        assert decoded(await begun) == "outcome-unknown", "its saga went with the entity's memory"
+        await asyncio.sleep(6)
+        assert [event.type for event in world.journal("orders")] == ["Opened", "Closed"]
+
+    run(scenario)
+
+
+def test_a_state_that_cannot_be_read_stops_no_other_and_holds_the_mark() -> None:
+    async def scenario() -> None:
+        world = World()
+        await world.claim(0)
+        begun = [world.send("tally", f"{key}@0", Work(n=1, pause_ms=600_000)) for key in ("bad", "good")]
+        await asyncio.sleep(0.1)
+        world.host.stop(0)
+        await asyncio.gather(*begun)
+        views = world.tables.journals["orders"].views
+        views["bad@0"] = msgspec.structs.replace(views["bad@0"], state=b"?")
+        await world.takeover(0)
+        await asyncio.sleep(1)
+        assert world.journal("orders")[-1].entity_id == "good@0"
+        await world.ask("tally", "c@0", Add(n=1))
+        assert world.low_water("orders") == 1
 
     run(scenario)
 

@@ -48,6 +48,12 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     n: int
 
 
+class OpenAndWait(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Journals its intent and is parked; the saga of the open work answers it."""
+
+    n: int
+
+
 class Close(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     pass
 
@@ -69,7 +75,7 @@ class GiveBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     already: bool | None = None
 
 
-Command = Add | Get | WaitFor | Work | Open | Close | RingAt | Rang | Crash | GiveBack
+Command = Add | Get | WaitFor | Work | Open | OpenAndWait | Close | RingAt | Rang | Crash | GiveBack
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -135,6 +141,10 @@ def decide(state: Toy, command: Any, context: Context) -> Outcome:
             return Decision(reply=answer(state)) if state.worked >= n else Parked(command)
         case Open(n=n):
             return Decision((Opened(n=n),), answer(state))
+        case OpenAndWait(n=n):
+            if state.worked >= n:
+                return Decision(reply=answer(state))
+            return Parked() if state.working else Parked(events=(Opened(n=n),))
         case Close():
             return Decision((Closed(),), answer(state)) if state.working else refuse("not-open")
         case RingAt(due_ms=due_ms):
@@ -193,6 +203,8 @@ def next_step(state: Toy, progress: Progress, _context: Context) -> Any:
     if progress.ring:
         return Decide(Rang()) if state.due_ms is not None else Finished()
     if state.worked >= progress.n and not state.working:
+        if state.worked == TOLD_AGAIN and not progress.taken:
+            return Ask(entity_type="stock", entity_id="told@9", command=Get(), command_id="tell")
         return Finished()
     if not state.working:
         return Decide(Open(n=progress.n))
@@ -208,6 +220,8 @@ def record(progress: Progress, step: Any, result: Any) -> Progress:
     match step:
         case Wait():
             return replace(progress, pause_ms=0)
+        case Ask(command=Get()):
+            return replace(progress, taken=True)
         case Ask() if isinstance(result, Failed):
             return replace(progress, reply=Rejected("no-answer", result.code))
         case Ask():
@@ -220,6 +234,9 @@ def joins(progress: Progress, what: Any) -> Rejected | None:
     return None if what == "ring" or what.n == progress.n else Rejected("other-work")
 
 
+TOLD_AGAIN = 77
+"""Work of this number is unsettled for ever: its saga has effects after its last event."""
+
 SAGA = SagaType(
     begin=begin,
     resume=lambda _id, state: Progress(n=state.working),
@@ -227,7 +244,7 @@ SAGA = SagaType(
     record=record,
     joins=joins,
     in_flight=lambda state: state.working != 0,
-    unsettled=lambda state: state.working != 0,
+    unsettled=lambda state: state.working != 0 or state.worked == TOLD_AGAIN,
 )
 
 
