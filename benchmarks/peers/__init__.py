@@ -1,0 +1,1 @@
+"""What an engineer would write by hand: one short file each, with the same contract as the platform's orders."""
