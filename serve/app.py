@@ -134,6 +134,6 @@ def _middleware(services: Services) -> list[Middleware]:
         Middleware(MetricsMiddleware, metrics=services.metrics),
         Middleware(CorsMiddleware, origins=settings.http_cors_origins),
         Middleware(LastResortMiddleware),
-        Middleware(ClientAddressMiddleware, trusted_proxies=settings.http_trusted_proxies),
+        Middleware(ClientAddressMiddleware, trusted_proxies=settings.proxies_believed),
         Middleware(BodyLimitMiddleware, bytes_max=settings.http_body_bytes_max),
     ]

@@ -11,6 +11,7 @@ from cluster.settings import ClusterSettings
 from persistence.settings import StoreSettings
 from persistence.stores import open_stores
 from serve.app import build_app
+from serve.sample_data import refuse_demo_users
 from serve.settings import ServeSettings
 
 
@@ -20,6 +21,7 @@ async def open_app() -> AsyncIterator[ASGIApp]:
     settings = ServeSettings()
     stores = await open_stores(StoreSettings())
     try:
+        await refuse_demo_users(stores, settings)
         transport = RayTransport(timeout_ms=ClusterSettings().exchange_timeout_ms)
         async with open_member(stores, transport) as member:
             app = build_app(member.refs, stores, settings, member.clock)

@@ -174,7 +174,9 @@ def _tuning() -> dict[str, str]:
     files_max = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     # Two files a connection and half a pipe: HAProxy refuses to start with fewer than it may need.
     connections_max = min(_HAPROXY_CONNECTIONS_MAX, (files_max - 500) // 3)
-    return {
+    # HAProxy names the real client, and strips what a client claims about itself; without it nobody is believed.
+    ingress = {} if _haproxy_binary() is None else {"STAMPEDE_HTTP_INGRESS_ADDRESS": "127.0.0.1"}
+    return ingress | {
         "RAY_worker_niceness": "0",  # 15 by default: the database would starve the workers
         "RAY_enable_metrics_collection": "0",
         "RAY_task_events_report_interval_ms": "0",

@@ -52,6 +52,9 @@ class ServeSettings(BaseSettings):
     http_trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="addresses or networks whose X-Forwarded-For is believed, separated by commas"
     )
+    http_ingress_address: str | None = Field(
+        None, description="address of the platform's own ingress proxy; set by `up` where it starts one"
+    )
     http_docs: bool | None = Field(None, description="serve /docs and /openapi.json (default: in development)")
     http_metrics: bool | None = Field(None, description="serve /metrics (default: in development)")
 
@@ -66,6 +69,12 @@ class ServeSettings(BaseSettings):
     def production(self) -> bool:
         """Whether this is production mode."""
         return self.env == "production"
+
+    @property
+    def proxies_believed(self) -> tuple[str, ...]:
+        """Addresses and networks whose X-Forwarded-For counts: the operator's proxies and our own ingress."""
+        own = (self.http_ingress_address,) if self.http_ingress_address else ()
+        return (*self.http_trusted_proxies, *own)
 
     @property
     def docs_served(self) -> bool:
@@ -88,7 +97,7 @@ class ServeSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for network in self.http_trusted_proxies:
+        for network in self.proxies_believed:
             ip_network(network)
         for kid, secret in self.auth_jwt_retired_secrets.items():
             _check_secret(f"retired signing key {kid}", secret)

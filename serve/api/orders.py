@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,8 +25,9 @@ from serve.shop.history import history_of
 router = service_router("orders")
 
 
-async def _cart_id(request: Request) -> str | None:
-    given = request.headers.get("x-cart-id")
+async def _cart_id(
+    given: Annotated[str | None, Header(alias="X-Cart-Id", description="the cart of a guest's order")] = None,
+) -> str | None:
     return given if given is not None and is_cart_id(given) else None
 
 
@@ -52,6 +53,7 @@ proves nothing."""
             "amount-too-large",
             "idempotency-key-reused",
             "try-again",
+            "not-found",
         ),
     },
 )
@@ -65,7 +67,7 @@ async def place_order(
     return _answer(reply, placed, created=True)
 
 
-@router.get("/orders", response_model=PageOut[OrderOut])
+@router.get("/orders", response_model=PageOut[OrderOut], responses=problems("not-found"))
 @allow(Role.CUSTOMER, Role.ADMIN)
 async def list_orders(
     caller: Caller,

@@ -21,8 +21,8 @@ def address_of(scope: Scope) -> str:
 class ClientAddressMiddleware:
     """Puts the client's address into the scope.
 
-    X-Forwarded-For counts only when the peer is a trusted proxy, and then only its last entry: the one that proxy added.
-    Everything before it is the client's own word.
+    X-Forwarded-For counts only when the peer is a trusted proxy. Read from its end, each entry was added by the proxy
+    behind it: the first that is no trusted proxy is the client, and everything before it is the client's own word.
     """
 
     def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[str]) -> None:
@@ -38,15 +38,25 @@ class ClientAddressMiddleware:
 
     def _find(self, scope: Scope) -> str:
         peer = scope["client"][0] if scope.get("client") else UNKNOWN_ADDRESS
-        if self._networks and self._trusts(peer):
-            for name, value in reversed(scope["headers"]):
-                if name == b"x-forwarded-for":
-                    forwarded = value.decode("latin-1").rpartition(",")[2].strip()
-                    return forwarded if _is_address(forwarded) else peer
-        return str(peer)
+        if not (self._networks and self._trusts(peer)):
+            return str(peer)
+        client = str(peer)
+        for address in _forwarded(scope):
+            if not _is_address(address):
+                break
+            client = address
+            if not self._trusts(address):
+                break
+        return client
 
     def _is_trusted(self, peer: str) -> bool:
         return _is_address(peer) and any(ip_address(peer) in network for network in self._networks)
+
+
+def _forwarded(scope: Scope) -> list[str]:
+    """The entries of every X-Forwarded-For, the last one first."""
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return [entry.strip() for entry in reversed(",".join(values).split(","))] if values else []
 
 
 def _is_address(text: str) -> bool:

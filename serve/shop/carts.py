@@ -9,7 +9,7 @@ from serve.shop.commands import CommandIdentity, accepted, ask
 
 async def read_cart(services: Services, cart_id: str, actor: str) -> Cart:
     """The cart as it is; an empty one if there is none. A claim too old to be trusted is resolved first."""
-    identity = CommandIdentity(actor=actor, command_id=services.ids.command("", "", None))
+    identity = CommandIdentity(actor=actor, command_id=services.ids.fresh())
     return accepted(await ask(services, "cart", cart_id, GetCart(), identity), CartAnswer).cart
 
 

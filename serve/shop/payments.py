@@ -82,7 +82,7 @@ async def _settled(services: Services, order_id: str) -> Payment | None:
 
 
 async def _ask_payment(services: Services, order_id: str) -> Payment | None:
-    identity = CommandIdentity(actor="system", command_id=services.ids.command("", "", None))
+    identity = CommandIdentity(actor="system", command_id=services.ids.fresh())
     reply = (await ask(services, "payment", order_id, GetPayment(), identity)).reply
     return reply.payment if isinstance(reply, PaymentAnswer) else None
 

@@ -26,9 +26,11 @@ class ShopIds:
 
     def command(self, principal: str, route: str, key: str | None) -> str:
         """The command that this key names on this route; without a key, a new one."""
-        if key is None:
-            return "cmd_" + secrets.token_hex(12)
-        return ids.command_id(self._secret, principal, route, key)
+        return self.fresh() if key is None else ids.command_id(self._secret, principal, route, key)
+
+    def fresh(self) -> str:
+        """A command that nobody can repeat."""
+        return "cmd_" + secrets.token_hex(12)
 
 
 def shop_ids_of(settings: ServeSettings) -> ShopIds:

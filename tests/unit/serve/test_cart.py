@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cluster.errors import OutcomeUnknown
 from tests.http_app import PASSWORD
 from tests.shop_world import CARD, LAPTOP, PRICE, Shop, eventually
 
@@ -168,6 +169,25 @@ async def test_a_repeated_merge_adds_nothing_and_finishes_the_first(shop: Shop) 
     again = await shop.client.post(path, json={"cartId": "user_123"}, headers=headers)
     assert first.content == again.content
     assert again.headers["idempotent-replayed"] == "true"
+
+
+async def test_a_merge_that_died_before_the_source_was_cleared_is_finished_by_its_repeat(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await shop.account()
+    await shop.add("user_123", quantity=2)
+    path, headers = f"/api/v1/cart/{account.id}/merge", {**account.headers, "Idempotency-Key": "k"}
+
+    async def die(*_args: object) -> None:
+        raise OutcomeUnknown
+
+    with monkeypatch.context() as patched:
+        patched.setattr("serve.shop.cart_merge.clear_source", die)
+        lost = await shop.client.post(path, json={"cartId": "user_123"}, headers=headers)
+    assert lost.status_code == 503
+    again = await shop.client.post(path, json={"cartId": "user_123"}, headers=headers)
+    assert (again.status_code, again.json()["itemCount"]) == (200, 2)
+    assert await is_empty(shop)
 
 
 @pytest.mark.parametrize("cart", ["a b", "x" * 129, "svc_test", "ü", "a%0A"])
