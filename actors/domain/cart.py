@@ -31,6 +31,8 @@ IDLE_TTL_MS = 30 * 24 * 3_600_000
 LINES_MAX = 100
 LINE_QUANTITY_MAX = 10_000
 MERGES_REMEMBERED_MAX = 8
+REMEMBERED_BYTES_MAX = 1_048_576
+"""Each change stores what it was answered, the whole cart: who changes a large one very fast has to wait."""
 CLOSED_CLAIM_MS = 12_000
 """Longer than any command may live (10 s)."""
 
@@ -311,7 +313,7 @@ def decide(state: Cart, command: Command, context: Context) -> Outcome:
     """What this command does to the cart now.
 
     Refusals: insufficient-stock, too-many-lines, too-many-units, ambiguous-sku, item-not-found, version-mismatch,
-    empty-cart, cart-checked-out, attempt-superseded, attempt-closed, idempotency-key-reused.
+    empty-cart, cart-checked-out, attempt-superseded, attempt-closed, idempotency-key-reused, try-again.
     """
     match command:
         case GetCart():
@@ -408,6 +410,8 @@ def _change(state: Cart, command: Change, context: Context) -> Decision:
         return Decision(reply=known)
     if known is not None:
         return Decision(reply=msgspec.json.decode(known.reply, type=CartAnswer), replayed=True)
+    if sum(len(known.reply) for known in state.recent if known.until_ms > context.earliest_ms) > REMEMBERED_BYTES_MAX:
+        return refuse("try-again", "This cart is being changed too fast.")
     expected = None if isinstance(command, TakeLines) else command.expected_version
     if expected is not None and expected != state.version:
         return refuse("version-mismatch", "The cart has changed.", version=state.version)

@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from actors.domain import cart, inventory, order, payment
+from actors.domain.attempts import attempt_of
 from actors.domain.decision import CommandMark, Context, Rejected
 from actors.domain.order import Order, PlaceOrder, capture_key, refund_key
 from actors.domain.pricing import Refusal, lines_of, unpriced
@@ -89,7 +90,8 @@ def begin(order_id: str, _state: Order | None, what: Begin, context: Context) ->
     """A run that places an order, or that its timer started."""
     if isinstance(what, Woken):
         return Progress(order_id=order_id, woken=True)
-    return Progress(order_id=order_id, request=what, attempt_ms=context.not_after_ms, mark=CommandMark.of(context))
+    attempt_ms = attempt_of(context.not_after_ms, context.epoch)
+    return Progress(order_id=order_id, request=what, attempt_ms=attempt_ms, mark=CommandMark.of(context))
 
 
 def resume(order_id: str, _state: Order) -> Progress:

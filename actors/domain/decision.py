@@ -19,7 +19,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     The true database time lies in [earliest_ms, latest_ms]: expiry is judged by earliest, deadlines by
     latest. `command_id` names the deed (a repeat has the same), `not_after_ms` bounds when it may run,
-    `fingerprint` is the digest of the client's request ("" for internal commands), `actor` who asked.
+    `fingerprint` is the digest of the client's request ("" for internal commands), `actor` who asked, `epoch` that of
+    the entity's owner (each owner's is greater than those before).
     """
 
     earliest_ms: int
@@ -28,6 +29,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     not_after_ms: int
     fingerprint: str = ""
     actor: str = "system"
+    epoch: int = 0
 
     @property
     def late(self) -> bool:

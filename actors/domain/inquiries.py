@@ -12,19 +12,29 @@ from actors.domain.cart import AskAboutClaim, Cart, SettleClaim
 from actors.domain.decision import Context, Rejected
 from actors.domain.inventory import Hold, HoldVerdict, SettleHolds, Sku, holds_due
 from actors.domain.order import ClaimWord, HoldWord, InquireClaim, InquireHold
-from actors.domain.steps import Ask, AskAll, Decide, Failed, Finished, Step
+from actors.domain.steps import Ask, AskAll, Decide, Failed, Finished, Step, Wait
 
-QUESTIONS_AT_ONCE_MAX = 256
+QUESTIONS_AT_ONCE_MAX = 512
+SETTLED_AT_ONCE_MAX = 1_000
+"""Verdicts a decision: each may become an event, and an append has a bound."""
+ASK_AGAIN_FIRST_MS = 1_000
+ASK_AGAIN_MAX_MS = 30_000
+ROUNDS_MAX = 6
+"""Rounds of questions beyond the first: a minute. Whoever is silent for longer is asked at the hold's next check."""
 
 
 class HoldsDue(msgspec.Struct, frozen=True, kw_only=True):
-    """A run over the holds whose check is due: those to be asked about, those expired, the answers so far."""
+    """A run over the holds whose check is due: those to be asked about, those expired, the last words so far.
+
+    `silent`: their orders gave no answer in this round. `rounds`: how many were begun again.
+    """
 
     sku: str
     asking: tuple[Hold, ...]
     expired: tuple[str, ...]
     verdicts: tuple[HoldVerdict, ...] = ()
-    settled: bool = False
+    silent: tuple[Hold, ...] = ()
+    rounds: int = 0
 
 
 def wake_sku(state: Sku, since_ms: int, context: Context) -> HoldsDue | None:
@@ -45,11 +55,15 @@ def begin_sku(_sku: str, _state: Sku, what: HoldsDue, _context: Context) -> Hold
 
 
 def next_step_sku(_state: Sku, progress: HoldsDue, _context: Context) -> Step:
-    """Ask, some at a time; then settle what was answered."""
+    """Ask, some at a time; settle what was answered; ask the silent ones again a little later."""
+    said = len(progress.verdicts) + len(progress.expired)
+    if said >= SETTLED_AT_ONCE_MAX or (said and not progress.asking):
+        verdicts, expired = progress.verdicts[:SETTLED_AT_ONCE_MAX], progress.expired[:SETTLED_AT_ONCE_MAX]
+        return Decide(SettleHolds(verdicts=verdicts, expired=expired))
     if progress.asking:
         return AskAll(tuple(_question(progress.sku, hold) for hold in progress.asking[:QUESTIONS_AT_ONCE_MAX]))
-    if not progress.settled:
-        return Decide(SettleHolds(verdicts=progress.verdicts, expired=progress.expired))
+    if progress.silent and progress.rounds < ROUNDS_MAX:
+        return Wait(delay_ms=min(ASK_AGAIN_FIRST_MS << progress.rounds, ASK_AGAIN_MAX_MS))
     return Finished()
 
 
@@ -63,16 +77,26 @@ def _question(sku: str, hold: Hold) -> Ask:
 
 
 def record_sku(progress: HoldsDue, step: Step, result: Any) -> HoldsDue:
-    """An order that did not answer is asked again at the hold's next check."""
-    if isinstance(step, Decide):
-        return msgspec.structs.replace(progress, settled=True)
+    """An order that did not answer is asked again in the next round. What says "keep" needs no decision."""
+    replace = msgspec.structs.replace
+    match step:
+        case Decide():
+            return replace(
+                progress,
+                verdicts=progress.verdicts[SETTLED_AT_ONCE_MAX:],
+                expired=progress.expired[SETTLED_AT_ONCE_MAX:],
+            )
+        case Wait():
+            return replace(progress, asking=progress.silent, silent=(), rounds=progress.rounds + 1)
     asked, rest = progress.asking[:QUESTIONS_AT_ONCE_MAX], progress.asking[QUESTIONS_AT_ONCE_MAX:]
-    words = tuple(
-        HoldVerdict(reservation_id=hold.id, attempt_ms=hold.attempt_ms, verdict=word.verdict)
-        for hold, word in zip(asked, result, strict=True)
-        if isinstance(word, HoldWord)
-    )
-    return msgspec.structs.replace(progress, asking=rest, verdicts=progress.verdicts + words)
+    words: list[HoldVerdict] = []
+    silent: list[Hold] = []
+    for hold, word in zip(asked, result, strict=True):
+        if not isinstance(word, HoldWord):
+            silent.append(hold)
+        elif word.verdict != "keep":
+            words.append(HoldVerdict(reservation_id=hold.id, attempt_ms=hold.attempt_ms, verdict=word.verdict))
+    return replace(progress, asking=rest, verdicts=(*progress.verdicts, *words), silent=(*progress.silent, *silent))
 
 
 class ClaimDue(msgspec.Struct, frozen=True, kw_only=True):

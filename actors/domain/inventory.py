@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias, assert_never
 import msgspec
 from immutables import Map
 
+from actors.domain.attempts import ends_ms
 from actors.domain.decision import (
     CommandMark,
     Context,
@@ -37,6 +38,8 @@ from actors.domain.ids import EXTERNAL_RESERVATION_PREFIX, reservation_id
 FIRST_CHECK_AFTER_MS = 10_000
 HOLD_TTL_MS = 900_000
 CHECK_EVERY_MS = 60_000
+HOLDS_A_WAKE_MS = 30
+"""A wake looks at every hold (150,000: a quarter of a second), so the next one is a ms away for each of so many."""
 EXTERNAL_RETRY_MS = 1_000
 CLOSED_GENERATION_MS = 12_000
 """Longer than any command may live (10 s): after two generations no straggler of a closed attempt is accepted."""
@@ -360,7 +363,7 @@ def _release(state: Sku, command: ReleaseStock, context: Context) -> Decision:
         if held.attempt_ms > command.attempt_ms:
             return Decision(reply=StockDone())
         return Decision((_released(held, command.attempt_ms, context),), StockDone())
-    if command.attempt_ms <= closed_attempt(state, id_) or context.earliest_ms > command.attempt_ms:
+    if command.attempt_ms <= closed_attempt(state, id_) or context.earliest_ms > ends_ms(command.attempt_ms):
         return Decision(reply=StockDone())
     # The attempt may yet be run again, reserve and become an order; a straggler of this release must not undo that.
     closed = AttemptClosed(
@@ -660,8 +663,9 @@ def next_check_ms(hold: Hold, since_ms: int) -> int:
 
 
 def next_due(state: Sku, since_ms: int) -> int | None:
-    """The earliest check of any hold after `since_ms`. O(holds)."""
-    return min((next_check_ms(hold, since_ms) for hold in state.holds.values()), default=None)
+    """The earliest check of any hold after `since_ms`, or a little later if there are very many. O(holds)."""
+    earliest_ms = min((next_check_ms(hold, since_ms) for hold in state.holds.values()), default=None)
+    return None if earliest_ms is None else max(earliest_ms, since_ms + len(state.holds) // HOLDS_A_WAKE_MS)
 
 
 def due_after(_state: Sku, event: Event, due_ms: int | None) -> int | None:

@@ -121,7 +121,7 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """One order. `attempt_ms` is the `not_after` of the placement that made it."""
+    """One order. `attempt_ms` is the attempt (see `attempts`) that made it."""
 
     id: str
     version: int

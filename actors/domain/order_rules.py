@@ -4,6 +4,7 @@ from typing import assert_never
 
 import msgspec
 
+from actors.domain.attempts import ends_ms
 from actors.domain.decision import (
     CommandMark,
     Context,
@@ -127,7 +128,7 @@ def _placed(state: Order, context: Context) -> Outcome:
     """The answer to a placement whose order exists: what it was answered first, or a wait for that."""
     if context.fingerprint != state.fingerprint:
         return Decision(reply=REUSED)
-    repeat = context.not_after_ms != state.attempt_ms
+    repeat = context.not_after_ms != ends_ms(state.attempt_ms)
     if state.status == "payment_failed" and state.placed is None:
         # One that was answered as standing, and whose payment failed later, is still answered as it was then.
         reason = state.payment.reason if state.payment else ""
@@ -160,7 +161,7 @@ def as_placed(state: Order) -> Order:
 def _create(state: Order | None, command: CreateOrder, context: Context) -> Decision:
     if state is not None:
         return Decision(reply=OrderAnswer(order=state), replayed=True)
-    if context.latest_ms > command.attempt_ms:
+    if context.latest_ms > ends_ms(command.attempt_ms):
         # From here on a SKU that asks is told that this attempt is over, so it must never become an order.
         return refuse("attempt-over", "The placement took too long.")
     request = command.request
@@ -192,9 +193,9 @@ def _hold_verdict(state: Order | None, question: InquireHold, context: Context) 
     if state is None:
         # Attempts end by time: past its deadline an attempt can no longer create the order (see `_create`),
         # and earliest > attempt means that no clock that is right can still think otherwise.
-        return "release" if context.earliest_ms > question.attempt_ms else "keep"
+        return "release" if context.earliest_ms > ends_ms(question.attempt_ms) else "keep"
     if question.attempt_ms != state.attempt_ms or all(line.sku != question.sku for line in state.lines):
-        return "release" if context.earliest_ms > question.attempt_ms else "keep"
+        return "release" if context.earliest_ms > ends_ms(question.attempt_ms) else "keep"
     if state.status in ("payment_failed", "cancelled", "expired"):
         return "release"
     if state.status == "pending" or state.cancelling:
@@ -205,7 +206,7 @@ def _hold_verdict(state: Order | None, question: InquireHold, context: Context) 
 
 def _claim_verdict(state: Order | None, question: InquireClaim, context: Context) -> ClaimVerdict:
     if state is None or question.attempt_ms != state.attempt_ms:
-        return "release" if context.earliest_ms > question.attempt_ms else "keep"
+        return "release" if context.earliest_ms > ends_ms(question.attempt_ms) else "keep"
     if state.placed is not None:
         return "remove"
     return "release" if state.status in ("payment_failed", "cancelled") else "keep"

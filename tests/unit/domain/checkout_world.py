@@ -77,6 +77,7 @@ class World:
         self.parked: dict[Key, list[Delivery]] = {}
         self.stragglers: list[tuple[Key, Delivery]] = []
         self.woken_ms: dict[Key, int] = {}
+        self.epochs: dict[Key, int] = {}
         self.gateway = GatewayModel(self)
         self.prices = prices_of(stock)
         for sku, units in stock.items():
@@ -99,6 +100,7 @@ class World:
             command_id=delivery.command_id if delivery else "own",
             not_after_ms=delivery.not_after_ms if delivery else self.now_ms + ASK_LIFE_MS,
             fingerprint=delivery.fingerprint if delivery else "",
+            epoch=self.epochs.get(key, 0),
         )
 
     # --- commands ----------------------------------------------------------------------------------
@@ -233,6 +235,7 @@ class World:
 
     def crash(self, key: Key) -> None:
         """Its host dies: progress and parked commands are lost; a new owner recovers what is unsettled."""
+        self.epochs[key] = self.epochs.get(key, 0) + 1
         self.runs.pop(key, None)
         self.parked.pop(key, None)
         self.resume(key, checkout.unsettled)

@@ -204,3 +204,20 @@ def test_an_idle_cart_expires_and_a_claimed_one_is_asked_about_first() -> None:
 def test_answers_do_not_show_what_the_cart_remembers() -> None:
     cart = reply_of(carts.decide(run(CLAIMED, carts.RemoveOrdered(order_id="o")), carts.GetCart(), at())).cart
     assert (cart.recent, cart.merges, cart.closed) == ((), (), ())
+
+
+def test_a_large_cart_that_is_changed_very_fast_stays_small_enough_to_be_stored() -> None:
+    state = run(EMPTY, *(add(f"S{n}") for n in range(carts.LINES_MAX)))
+    changes, now_ms = 0, NOW_MS
+    while True:
+        outcome = carts.decide(state, add("S1", 1, available=10**6), at(now_ms, command_id=f"fast{changes}"))
+        if isinstance(reply_of(outcome), Rejected):
+            break
+        for event in events_of(outcome):
+            state = carts.apply(state, event)
+        changes += 1
+        assert changes < 1_000
+    assert code_of(outcome) == "try-again"
+    assert sum(len(known.reply) for known in state.recent) < 2 * carts.REMEMBERED_BYTES_MAX
+    later_ms = state.recent[-1].until_ms + 1
+    assert counts(run(state, add("S1", 1, available=10**6), now_ms=later_ms))["S1"] == 2 + changes + 1

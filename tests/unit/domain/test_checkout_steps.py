@@ -9,7 +9,19 @@ from actors.domain import cart as carts
 from actors.domain import checkout, inventory, order_rules
 from actors.domain import order as orders
 from actors.domain.decision import Rejected
-from actors.domain.steps import Ask, AskAll, Charge, ChargeResult, CloseCharge, Decide, Failed, Finished, Together, Wait
+from actors.domain.steps import (
+    Ask,
+    AskAll,
+    Charge,
+    ChargeResult,
+    CloseCharge,
+    Decide,
+    Failed,
+    Finished,
+    RefundResult,
+    Together,
+    Wait,
+)
 from tests.unit.domain.builders import NOW_MS, at, cart_line, create, place
 from tests.unit.domain.checkout_world import Delivery, World
 from tests.unit.domain.gateway_model import prices_of
@@ -251,3 +263,15 @@ def test_an_expired_order_s_cart_is_told_one_thing() -> None:
     assert [type(ask.command).__name__ for ask in step.asks] == ["ReleaseStock", "RemoveOrdered"]
     assert checkout.unsettled(expired)
     assert not checkout.in_flight(expired)
+
+
+def test_a_refund_records_the_capture_first_in_case_a_crash_left_it_out() -> None:
+    state = after(settle(PAYING, "captured"), orders.RefundOrder(amount=1))
+    progress = checkout.resume("ord_1", state)
+    said = []
+    for result in (RefundResult(reference="r"), (None,), (None,)):
+        step = checkout.next_step(state, progress, at())
+        said += [type(ask.command).__name__ for ask in getattr(step, "asks", ())]
+        progress = checkout.record(progress, step, result)
+    assert said == ["RecordCapture", "RecordRefund"]
+    assert checkout.next_step(state, progress, at()) == Decide(orders.CompleteRefund(n=1))

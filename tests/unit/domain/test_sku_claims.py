@@ -3,6 +3,7 @@
 import pytest
 
 from actors.domain import inventory as stock
+from actors.domain.attempts import attempt_of
 from actors.domain.decision import Rejected
 from tests.unit.domain.builders import NOW_MS, at, code_of, events_of, reply_of
 
@@ -105,6 +106,12 @@ def test_a_release_that_comes_before_its_reserve_closes_the_attempt() -> None:
 def test_a_release_of_nothing_is_not_journaled_once_its_attempt_is_over() -> None:
     assert stock.decide(TEN, RELEASE, at(ATTEMPT)).events != ()
     assert stock.decide(TEN, RELEASE, at(ATTEMPT + 1)).events == ()
+
+
+def test_a_release_of_nothing_by_a_later_owner_is_not_journaled_either() -> None:
+    release = stock.ReleaseStock(order_id="o", attempt_ms=attempt_of(ATTEMPT, 7))
+    assert stock.decide(TEN, release, at(ATTEMPT)).events != ()
+    assert stock.decide(TEN, release, at(ATTEMPT + 1)).events == ()
 
 
 def test_a_release_closes_every_attempt_up_to_its_own() -> None:
@@ -264,3 +271,14 @@ def test_stock_out_of_balance_is_never_applied() -> None:
     event = stock.StockReturned(order_id="o", quantity=-11, at_ms=NOW_MS)
     with pytest.raises(AssertionError, match="out of balance"):
         stock.apply(TEN, event)
+
+
+def test_a_sku_with_very_many_holds_looks_at_them_all_only_so_often() -> None:
+    count = 60 * stock.HOLDS_A_WAKE_MS
+    state = run(stock.Sku(sku="A"), stock.AdjustStock(delta=count, reason="received"))
+    for n in range(count):  # one falls due each ms
+        state = run(state, reserve(f"o{n}", 1, ATTEMPT + n), now_ms=NOW_MS + n)
+    since_ms = NOW_MS + stock.FIRST_CHECK_AFTER_MS
+    next_ms = stock.next_due(state, since_ms)
+    assert next_ms == since_ms + 60
+    assert len(list(stock.holds_due(state, since_ms, next_ms))) == 60, "those that fell due meanwhile are not forgotten"
