@@ -4,7 +4,8 @@ import asyncio
 
 import structlog
 
-from actors.domain.cart import ExpireCart
+from actors.domain.cart import CartExpired, ExpireCart
+from actors.registry import CART
 from actors.runtime.host_runtime import HostRuntime
 from cluster.clock import Clock
 from cluster.deadline import not_after_ms
@@ -14,6 +15,7 @@ from cluster.hashing import shard_of
 from cluster.tasks import TaskOwner
 from persistence.errors import StoreError
 from persistence.ports import Carts
+from persistence.records import CartRecord, NewEvent
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +27,8 @@ EXPIRE_TIMEOUT_MS = 2_000
 class CartExpiry:
     """Asks the store once a minute which carts are over, and tells those that are ours.
 
-    The cart decides: one that was changed or claimed meanwhile stays. What a sweep leaves over, the next one finds.
+    One that is in memory decides by itself. The row goes only at the version that was found, and while it is expired:
+    one that was changed meanwhile stays. What a sweep leaves over, the next one finds.
     """
 
     def __init__(self, carts: Carts, runtime: HostRuntime, clock: Clock, shard_count: int) -> None:
@@ -52,21 +55,45 @@ class CartExpiry:
                 log.warning("cart_expiry.failed", error=repr(error))
 
     async def sweep(self) -> int:
-        """One round; the number of our carts that were told."""
+        """One round; the number of our carts that are gone."""
         owned = set(self._runtime.describe().shards)
         found = await self._carts.expired(self._clock.now().earliest_ms, CARTS_A_SWEEP_MAX)
-        ours = [cart.id for cart in found if shard_of(cart.id, self._shard_count) in owned]
-        for cart_id in ours:
-            name = f"{cart_id}:expire"
+        gone = 0
+        for cart in found:
+            if shard_of(cart.id, self._shard_count) not in owned:
+                continue
+            name = f"{cart.id}:expire"
             envelope = Envelope(
                 message_id=name,
                 command_id=name,
                 entity_type="cart",
-                entity_id=cart_id,
-                routing_key=cart_id,
+                entity_id=cart.id,
+                routing_key=cart.id,
                 payload=b"",
                 not_after_ms=not_after_ms(self._clock, EXPIRE_TIMEOUT_MS),
                 correlation_id=name,
             )
             await self._runtime.deliver_local(envelope, ExpireCart())
-        return len(ours)
+            gone += await self._carts.delete(cart.id, cart.version, self._last_words(cart, name))
+        return gone
+
+    def _last_words(self, cart: CartRecord, name: str) -> tuple[NewEvent, ...]:
+        if not CART.decode_state(cart.state).lines:
+            return ()
+        at_ms = self._clock.now().earliest_ms
+        type_, schema_version, body = CART.events.encode(CartExpired(at_ms=at_ms))
+        return (
+            NewEvent(
+                entity_type="cart",
+                entity_id=cart.id,
+                version=cart.version + 1,
+                type=type_,
+                schema_version=schema_version,
+                body=body,
+                command_id=name,
+                correlation_id=name,
+                causation_id="",
+                traceparent="",
+                at_ms=at_ms,
+            ),
+        )

@@ -12,7 +12,11 @@ FRESH_MS = 1_000
 """A price younger than this is used without asking."""
 USABLE_MS = 60_000
 """While the catalog cannot be read, a price that was current this long ago is still used."""
-PRICES_MAX = 200_000
+PRICES_MAX = 100_000
+"""Twice as many are kept: the older half goes at once, so that nobody misses what was read just now."""
+
+_Entry = tuple[Priced | None, float]
+"""A price, None if the SKU is not for sale, and when it was asked for."""
 
 
 class PriceBook:
@@ -25,7 +29,8 @@ class PriceBook:
         """`now_ms` is any clock that does not jump; only differences are used."""
         self._catalog = catalog
         self._now_ms = now_ms
-        self._known: dict[str, tuple[Priced | None, float]] = {}
+        self._known: dict[str, _Entry] = {}
+        self._known_before: dict[str, _Entry] = {}
         self._wanted: set[str] = set()
         self._reading: asyncio.Task[None] | None = None
 
@@ -35,11 +40,14 @@ class PriceBook:
         missing = {sku for sku in wanted if self._age_ms(sku) > FRESH_MS}
         if missing:
             await self._read(missing)
-        known = ((sku, self._known[sku][0]) for sku in wanted)
-        return {sku: price for sku, price in known if price is not None}
+        known = ((sku, self._entry(sku)) for sku in wanted)
+        return {sku: entry[0] for sku, entry in known if entry is not None and entry[0] is not None}
+
+    def _entry(self, sku: str) -> _Entry | None:
+        return self._known.get(sku) or self._known_before.get(sku)
 
     def _age_ms(self, sku: str) -> float:
-        entry = self._known.get(sku)
+        entry = self._entry(sku)
         return float("inf") if entry is None else self._now_ms() - entry[1]
 
     async def _read(self, skus: set[str]) -> None:
@@ -48,6 +56,8 @@ class PriceBook:
         while self._wanted & skus:
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read_wanted(), name="price-book")
+                # Whoever waits for it may be gone when it fails.
+                self._reading.add_done_callback(lambda reading: reading.cancelled() or reading.exception())
             try:
                 await asyncio.shield(self._reading)
             except StoreError:
@@ -62,8 +72,8 @@ class PriceBook:
             found = await self._catalog.prices(sorted(skus))
         finally:
             self._reading = None
-        if len(self._known) > PRICES_MAX:
-            self._known.clear()
+        if len(self._known) >= PRICES_MAX:
+            self._known_before, self._known = self._known, {}
         for sku in skus:
             record = found.get(sku)
             self._known[sku] = (None if record is None else _priced(record), asked_ms)

@@ -6,6 +6,7 @@ import msgspec
 
 from actors.codec import JsonEvents
 from actors.domain import cart, checkout, inquiries, inventory, order, order_rules, payment
+from actors.domain.decision import Context
 from actors.runtime.entity_type import Checkpoint, EntityType, RowMeta, SagaType
 from persistence.records import OrderRow, PaymentRow, StockRow
 from persistence.stores import Stores
@@ -42,6 +43,12 @@ async def _load_orders(stores: Stores, ids: list[str]) -> dict[str, OrderRow]:
     return dict(await stores.orders.load(ids))
 
 
+def _wake_order(state: order.Order | None, _since_ms: int, context: Context) -> checkout.Woken | None:
+    """Rows are hints: an order that was paid since, or that wants to be asked later, has nothing to do now."""
+    due_ms = order_rules.due(state)
+    return checkout.Woken() if due_ms is not None and due_ms <= context.earliest_ms else None
+
+
 def _order_late(state: order.Order | None, command: Any) -> order.OrderAnswer | None:
     """Past the deadline a durable order is the answer: accepted, it settles on its own."""
     waits = (order.PlaceOrder, order.PayOrder, order.CancelOrder, order.RefundOrder)
@@ -67,7 +74,7 @@ ORDER = EntityType(
     urgent=lambda command: isinstance(command, order.URGENT),
     due_after=lambda state, _event, _due_ms: order_rules.due(state),
     next_due=lambda state, _since_ms: order_rules.due(state),
-    wake=lambda _state, _since_ms, _context: checkout.Woken(),
+    wake=_wake_order,
     saga=SagaType(
         begin=checkout.begin,
         resume=checkout.resume,

@@ -219,6 +219,8 @@ class ShardOwnership:
 
     async def _recover(self, shard: int, at_least: int, incarnation: str) -> None:
         """Claim, fence and start, again and again until the shard runs here or is another's."""
+        if self.gate.slot(shard).phase is not Phase.RECOVERING:
+            return  # a hand-off that was about to begin when this was asked for had its turn first
         host = self._membership.host
         started_s = asyncio.get_running_loop().time()
         epoch = at_least

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from actors.domain.decision import Rejected
 from cluster.envelope import Envelope, ReplyEnvelope
 from cluster.errors import ClusterError
 from cluster.reply_codes import fault_reply
@@ -30,6 +31,9 @@ class DeliveryOwner(Protocol):
 
     def released(self, delivery: "Delivery") -> None:
         """It has its answer: its place is free."""
+
+    def refused(self, delivery: "Delivery", reply: Any) -> None:
+        """It was refused: a copy of its message must be told the same."""
 
 
 class Delivery:
@@ -91,6 +95,8 @@ class Delivery:
         if self.done:
             return
         self._finish()
+        if isinstance(reply, Rejected) and not self.waiter[1]:
+            self.owner.refused(self, reply)
         _reply_to(self.waiter, self, reply, replayed=replayed)
         for waiter in self.joined or ():
             _reply_to(waiter, self, reply, replayed=replayed)

@@ -40,7 +40,6 @@ class Entity:
 
     Guarantees: every delivery it accepts is answered once; no answer leaves before the events it saw are durable;
     events are handed to the committer in version order.
-
     Lists that are mostly empty are None then: there are 100,000 of these.
     """
 
@@ -142,7 +141,7 @@ class Entity:
 
     def decide(self, delivery: Delivery, now: Interval) -> None:
         """Decide on `working`; record the events; let the answer wait for them, or park the command."""
-        context = context_of(delivery.envelope, now)
+        context = context_of(delivery.envelope, now, self.shard.epoch)
         write: Write | None = None
         try:
             outcome = self.type.decide(self.working, delivery.command, context)
@@ -167,13 +166,13 @@ class Entity:
     def reply(self, delivery: Delivery, reply: Any, *, replayed: bool = False, wrote: bool = False) -> None:
         """Give the answer once everything it saw is durable. The only way out for answers."""
         host = self.shard.host
-        if self.version != self.committed_version and not host.planted.answer_before_commit:
+        if self.version != self.committed_version and not host.planted.early(local=delivery.waiter[1]):
             entry = (self.version, delivery, reply, replayed, wrote)
             self.waiting = with_item(self.waiting, entry)
         elif wrote or host.may_answer():
             delivery.answer(reply, replayed=replayed)
         else:
-            delivery.fail(LeaseLost("the lease may be over: memory proves nothing"))
+            delivery.fail((OutcomeUnknown if delivery.touched else LeaseLost)("the lease may be over: no proof"))
 
     # --- life ------------------------------------------------------------------------------------
 

@@ -67,13 +67,18 @@ class JournalWriter(CommitQueue):
                 if (part.shard.number, part.shard.epoch) in written:
                     part.written()
                 else:
-                    log.warning("append.fenced", service=self.name, shard=part.shard.number, epoch=part.shard.epoch)
                     self._host.lose(part.shard)
 
     async def _send(self, parts: list[ShardAppend]) -> frozenset[tuple[int, int]]:
         # A shard that stopped while the store was tried again is not sent any more.
         batches = [part.batch for part in parts if part.shard.phase is not ShardPhase.STOPPED]
-        return await self._journal.append(batches) if batches else frozenset()
+        if not batches:
+            return frozenset()
+        written = await self._journal.append(batches)
+        for batch in batches:
+            if (batch.shard, batch.epoch) not in written:
+                log.warning("append.fenced", service=self.name, shard=batch.shard, epoch=batch.epoch)
+        return written
 
     def _parts(self, groups: Groups) -> list[ShardAppend]:
         """The batches of the shards that still run; entities whose rows cannot be made are dropped."""
@@ -114,8 +119,10 @@ class JournalWriter(CommitQueue):
     def _unavailable(self, part: ShardAppend) -> None:
         """Nothing of this shard's queued writes was sent or will be: that much is known, and said."""
         unavailable = ClusterError("the store was not reached; nothing was written")
-        for entity in dict.fromkeys((*part.items, *self.queued_entities(part.shard))):
-            part.shard.drop(entity, unavailable, unavailable)
+        entities = dict.fromkeys((*part.items, *self.queued_entities(part.shard)))
+        self.forget_shard(part.shard)  # at once: the queue may be long, and entities many
+        for entity in entities:
+            part.shard.drop(entity, unavailable, unavailable, queued=False)
         self._host.lose(part.shard)
 
 

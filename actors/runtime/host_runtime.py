@@ -16,7 +16,7 @@ from actors.runtime import parking
 from actors.runtime.activation import ActivationLoader
 from actors.runtime.cart_commit import CartCommitter
 from actors.runtime.deadlines import DeadlineWheel
-from actors.runtime.delivery import Answer
+from actors.runtime.delivery import Answer, encode_reply
 from actors.runtime.entity_type import EntityType
 from actors.runtime.group_commit import JournalWriter
 from actors.runtime.host_services import HostServices, Kind
@@ -190,6 +190,11 @@ class HostRuntime:
         if twin is not None and not host.planted.dedup_off:
             twin.join(future, local=local)
             return
+        refusal = None if local or host.planted.dedup_off else host.refusals.of(envelope.message_id)
+        if refusal is not None:
+            payload = encode_reply(refusal)
+            future.set_result(ReplyEnvelope(message_id=envelope.message_id, kind="ok", payload=payload))
+            return
         kind = host.kinds.get(envelope.entity_type)
         if kind is None:
             raise ClusterError(f"no entity type {envelope.entity_type!r}")
@@ -226,12 +231,14 @@ class HostRuntime:
         now = host.clock.now()
         for delivery in host.wheel.due(now.latest_ms):
             parking.out_of_time(delivery.entity, delivery)
-        wakes_max = host.settings.wakes_per_round_max
+        # While so many sagas wait for their turn, waking more would only fill the memory: their time is not lost.
+        wakes_left = host.settings.wakes_per_round_max - self._sagas.queued
         for shard in list(self._shards.values()):
             if shard.phase is not ShardPhase.RUNNING:
                 continue
-            for key in shard.timers.ring(now.earliest_ms, wakes_max):
+            for key in shard.timers.ring(now.earliest_ms, wakes_left):
                 shard.ring(key, now)
+                wakes_left -= 1
             self._snapshotter.maybe_start_round(shard)
         self._sweep()
 

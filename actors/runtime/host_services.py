@@ -9,6 +9,7 @@ import msgspec
 from actors.domain.decision import Context
 from actors.runtime.entity_type import Checkpoint, EntityType
 from actors.runtime.planted_bugs import NO_BUGS, PlantedBugs
+from actors.runtime.refusals import Refusals
 from actors.runtime.settings import RuntimeSettings
 from cluster.clock import Clock, Interval
 from cluster.envelope import Envelope
@@ -84,6 +85,7 @@ class HostServices:
     wheel: "DeadlineWheel"
     planted: PlantedBugs = NO_BUGS
     tasks: TaskOwner = field(default_factory=TaskOwner)
+    refusals: Refusals = field(default_factory=Refusals)
     commands: int = 0
     """Commands without an answer."""
     loader: Loader = field(init=False)
@@ -101,8 +103,8 @@ class HostServices:
         return self.journal_committers[type_.service]
 
 
-def context_of(envelope: Envelope, now: Interval) -> Context:
-    """What `decide` is told about this envelope at this time."""
+def context_of(envelope: Envelope, now: Interval, epoch: int) -> Context:
+    """What `decide` is told about this envelope at this time, by the shard's owner of this epoch."""
     return Context(
         earliest_ms=now.earliest_ms,
         latest_ms=now.latest_ms,
@@ -110,6 +112,7 @@ def context_of(envelope: Envelope, now: Interval) -> Context:
         not_after_ms=envelope.not_after_ms,
         fingerprint=envelope.idempotency.fingerprint if envelope.idempotency is not None else "",
         actor=envelope.actor or "system",
+        epoch=epoch,
     )
 
 

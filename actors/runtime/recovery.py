@@ -114,7 +114,10 @@ class ShardRecovery:
         return unfinished
 
     async def _wake(self, shard: Shard, type_: EntityType, journal: ShardJournal, ids: list[str]) -> None:
-        """Activate them: what is in flight resumes by itself then; what is merely unsettled is resumed once, here."""
+        """Activate them: what is marked resumes by itself then.
+
+        What was active before it was marked, and is merely unsettled, is resumed here.
+        """
         saga, settings = type_.saga, self._host.settings
         pause_ms = settings.recovery_retry_ms
         while ids and saga is not None:
@@ -126,8 +129,8 @@ class ShardRecovery:
                     except EntityGone:
                         failed.append(entity.id)
                         continue
-                    if entity.saga is None and entity.phase is ACTIVE and saga.unsettled(entity.working):
-                        journal.low_water.mark(entity.key, entity.last_seq)
+                    marked = entity.key in journal.low_water  # no longer, if its saga is over already
+                    if marked and entity.saga is None and entity.phase is ACTIVE and saga.unsettled(entity.working):
                         self._host.sagas.resume(entity)
             ids = failed
             if failed:

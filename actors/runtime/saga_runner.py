@@ -189,7 +189,7 @@ class SagaRunner:
     def _context(self, run: SagaRun) -> Context:
         now = self._host.clock.now()
         if run.origin.not_after_ms:
-            return context_of(run.origin, now)
+            return context_of(run.origin, now, run.entity.shard.epoch)
         # Nobody waits for a resumed saga: it is never late.
         return Context(
             earliest_ms=now.earliest_ms,

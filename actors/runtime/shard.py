@@ -104,6 +104,11 @@ class Shard:
         if self._quiet is not None:
             self._maybe_quiet()
 
+    def refused(self, delivery: Delivery, reply: Any) -> None:
+        """A command was refused: a copy of its message must be told the same."""
+        envelope, latest_ms = delivery.envelope, self.host.clock.now().latest_ms
+        self.host.refusals.note(envelope.message_id, envelope.not_after_ms, reply, latest_ms)
+
     # --- entities --------------------------------------------------------------------------------
 
     def entity(self, type_: EntityType, id_: str) -> Entity:
@@ -127,8 +132,9 @@ class Shard:
             assert type_.service is not None
             marks = self.journals[type_.service].low_water
             if saga.in_flight(entity.working):
-                floor = marks.floor or 0
-                marks.mark(key, next((seq for seq in entity.seqs if seq >= floor), entity.last_seq))
+                marks.mark(key, next((seq for seq in entity.seqs if seq >= (marks.floor or 0)), entity.last_seq))
+            elif key in marks and saga.unsettled(entity.working):
+                self.host.sagas.resume(entity)  # it was found by a recovery, or dropped with its saga running
             else:
                 marks.release(key)
 
@@ -144,10 +150,11 @@ class Shard:
         entity.phase = GONE
         self._forget(entity)
 
-    def drop(self, entity: Entity, undurable: ClusterError, other: ClusterError) -> None:
-        """Take out an entity whose memory is not what the store has; it is read again when it is needed."""
+    def drop(self, entity: Entity, undurable: ClusterError, other: ClusterError, *, queued: bool = True) -> None:
+        """Take out an entity whose memory is not what the store has (`queued`: its writes may still be in a queue)."""
         self._forget(entity)
-        entity.committer.forget_entity(entity)
+        if queued:
+            entity.committer.forget_entity(entity)
         self.timers.forget_row(entity.key)
         entity.close(undurable, other)
 
@@ -232,8 +239,7 @@ class Shard:
         if entity.phase is not ACTIVE:
             self.wake_later(entity)
             return
-        due_ms = entity.type.next_due(entity.working, at_ms)
-        entity.due_ms = due_ms
+        entity.due_ms = due_ms = entity.type.next_due(entity.working, at_ms)
         if due_ms is None:
             self.timers.woken_ms.pop(entity.key, None)
         else:

@@ -141,7 +141,8 @@ class ShardAppend:
         journal.events_since_round += len(self.batch.events)
         for item in self.items.values():
             key = item.entity.key
-            if item.needs_journal:
+            # Asked again: a saga that ended while this was under way has let go of the mark already.
+            if item.needs_journal and _needs_journal(item.entity, item.state):
                 journal.low_water.mark(key, item.first_seq)
             else:
                 journal.low_water.release(key)

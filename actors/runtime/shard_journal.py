@@ -9,7 +9,16 @@ from persistence.records import Head, JournalEvent, JournalService
 class ShardJournal:
     """Where one journal of the shard ends, and from where it is still needed."""
 
-    __slots__ = ("events_since_round", "low_water", "round_running", "seq", "service", "tail", "tail_read")
+    __slots__ = (
+        "events_since_round",
+        "low_water",
+        "round_running",
+        "seq",
+        "service",
+        "snapshot_bytes",
+        "tail",
+        "tail_read",
+    )
 
     def __init__(self, head: Head, service: JournalService) -> None:
         self.service = service
@@ -19,6 +28,8 @@ class ShardJournal:
         self.events_since_round = 0
         """Events since every changed SKU had a snapshot."""
         self.round_running = False
+        self.snapshot_bytes = 0
+        """What the last round wrote."""
         self.tail: dict[EntityKey, list[JournalEvent]] = {}
         """What a recovery read, by entity, until the entity wakes up."""
         self.tail_read = asyncio.Event()

@@ -20,6 +20,8 @@ from persistence.errors import StoreError
 from persistence.records import SnapshotRow
 
 log = structlog.get_logger(__name__)
+SNAPSHOT_BYTES_AN_EVENT = 1_000
+"""What a round may write for each event since the last one; of 29 MB (150,000 holds) one is made each 29,000 events."""
 SETTLE_TRIES_MAX = 8
 """An entity that commits faster than it can be looked at is left for the next round."""
 
@@ -33,13 +35,14 @@ class Snapshotter:
     def maybe_start_round(self, shard: Shard) -> None:
         """Start a round for each journal of the shard that has advanced enough."""
         for journal in shard.journals.values():
-            if journal.events_since_round < self._host.settings.snapshot_every_events or journal.round_running:
+            enough = max(self._host.settings.snapshot_every_events, journal.snapshot_bytes // SNAPSHOT_BYTES_AN_EVENT)
+            if journal.events_since_round < enough or journal.round_running:
                 continue
             journal.round_running = True
             shard.tasks.spawn(self._round(shard, journal), f"snapshots {shard.number}")
 
     async def _round(self, shard: Shard, journal: ShardJournal) -> None:
-        journal.events_since_round = 0
+        journal.events_since_round = journal.snapshot_bytes = 0
         try:
             await self.save(shard, journal, self.changed(journal))
         finally:
@@ -100,6 +103,7 @@ class Snapshotter:
         ]
         if not rows:
             return
+        journal.snapshot_bytes += sum(len(row.state) for row in rows)
         try:
             saved = await self._host.stores.stock.save_snapshots(shard.number, shard.epoch, rows)
         except StoreError as error:

@@ -79,7 +79,7 @@ class MemoryCarts:
 
     def _delete(self, cart_id: str, expected_version: int, events: Sequence[NewEvent]) -> bool:
         held = self.tables.carts.get(cart_id)
-        if held is None or held.version != expected_version:
+        if held is None or held.version != expected_version or held.expires_at_ms > self.clock_ms():
             return False
         check_events(events)
         del self.tables.carts[cart_id]

@@ -8,16 +8,11 @@ import pytest
 from persistence.postgres.database import Database
 from persistence.settings import StoreSettings
 from persistence.stores import Stores, open_memory_stores, open_stores
-from tests.servers.postgres import SERVER_SEEN, empty_tables, postgres_server, postgres_url
+from tests.servers.postgres import empty_tables, postgres_server, postgres_url
 
 __all__ = ["postgres_server", "postgres_url"]
 
 MEMORY_AND_POSTGRES = ["memory", pytest.param("postgres", marks=pytest.mark.postgres)]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tell which server the suites spoke to: nothing passes silently against nothing."""
-    terminalreporter.write_line(f"contract suites: memory; {config.stash.get(SERVER_SEEN, 'no PostgreSQL was used')}")
 
 
 @pytest.fixture

@@ -89,6 +89,13 @@ async def test_deleting_needs_the_very_version_and_leaves_its_last_event(stores:
     assert [row.event.version for row in await stores.outboxes["carts"].take(10)] == [2]
 
 
+async def test_a_cart_that_began_anew_at_the_same_version_is_not_deleted(carts: Carts) -> None:
+    await carts.save([cart_write(expires_at_ms=LONG_AGO_MS)])
+    assert await carts.save([cart_write()]) == {"cart-1"}
+    assert not await carts.delete("cart-1", 1)
+    assert set(await carts.load(["cart-1"])) == {"cart-1"}
+
+
 async def test_one_cart_twice_in_a_call_is_a_bug(carts: Carts) -> None:
     with pytest.raises(ValueError, match="at most once"):
         await carts.save([cart_write(), cart_write()])

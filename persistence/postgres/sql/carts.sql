@@ -45,8 +45,12 @@ WITH w AS (
 SELECT id FROM g;
 
 -- name: delete
+-- Only while it is expired: a cart that began anew in its place may have reached the same version.
 WITH g AS (
-  DELETE FROM carts.carts WHERE id = $1 AND version = $2::bigint RETURNING id
+  DELETE FROM carts.carts
+   WHERE id = $1 AND version = $2::bigint
+     AND expires_at_ms <= (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+  RETURNING id
 ), events AS (
   INSERT INTO carts.outbox (entity_type, entity_id, version, type, schema_version, body,
                             command_id, correlation_id, causation_id, traceparent, at_ms)

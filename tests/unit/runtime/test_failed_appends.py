@@ -1,9 +1,12 @@
 """What becomes of an append that fails: who learns what, what is dropped, and what goes on."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
+from actors.runtime.commit_queue import CommitQueue
+from actors.runtime.writes import Write
 from persistence.errors import OutcomeUnknown, StoreUnavailable
 from tests.unit.runtime.toys import Add, Get, Total
 from tests.unit.runtime.world import World, decoded, keyed, run
@@ -98,6 +101,31 @@ def test_a_store_that_stays_away_is_a_definite_failure_and_memory_is_dropped() -
         world.faults.before.clear()
         await world.claim(0)
         assert await world.ask("tally", "a@0", Get()) == Total(total=0, version=0)
+
+    run(scenario)
+
+
+def test_the_end_of_a_long_queue_is_told_without_searching_it_for_each_entity(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[int] = []
+    forget = CommitQueue._forget
+
+    def counted(queue: CommitQueue, dropped: Callable[[Write], bool]) -> None:
+        searched.append(len(queue))
+        forget(queue, dropped)
+
+    monkeypatch.setattr(CommitQueue, "_forget", counted)
+
+    async def scenario() -> None:
+        world = World()
+        await world.claim(0)
+        keys = [f"k{n}@0" for n in range(300)]
+        await asyncio.gather(*(world.ask("tally", key, Get()) for key in keys))
+        world.faults.before["orders.append"] = [StoreUnavailable("down")] * 100
+        first = world.send("tally", "first@0", Add(n=1))
+        await asyncio.sleep(0.05)
+        answers = [decoded(await sent) for sent in [first, *(world.send("tally", key, Add(n=1)) for key in keys)]]
+        assert answers == ["unavailable"] * 301
+        assert sum(searched) < 10 * len(keys), "a queue of 20,000 would stop the loop for longer than the lease"
 
     run(scenario)
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from actors.runtime import snapshots
 from actors.runtime.planted_bugs import PlantedBugs
 from persistence.errors import StoreUnavailable
 from tests.unit.runtime.toys import Add, Get, Total, WaitFor
@@ -84,6 +85,28 @@ def test_a_shard_that_advanced_enough_snapshots_what_changed_and_moves_its_mark(
         assert len(world.tables.journals["inventory"].snapshots) == 5
         await world.ask("stock", "k0@0", Add(n=1))
         assert world.low_water("inventory") == 51
+
+    run(scenario)
+
+
+def test_large_snapshots_are_made_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "SNAPSHOT_BYTES_AN_EVENT", 1)
+
+    async def scenario() -> None:
+        world = World(snapshot_every_events=10)
+        await world.claim(0)
+
+        async def taken_after(events: int) -> int:
+            for _ in range(events):
+                await world.ask("stock", "a@0", Add(n=1))
+            await asyncio.sleep(1)
+            return world.tables.journals["inventory"].snapshots[0, "stock", "a@0"].version
+
+        assert await taken_after(10) == 10
+        size = len(world.tables.journals["inventory"].snapshots[0, "stock", "a@0"].state)
+        assert size > 20
+        assert await taken_after(size - 1) == 10
+        assert await taken_after(1) == 10 + size
 
     run(scenario)
 

@@ -103,3 +103,21 @@ def test_a_passive_entity_rings_too() -> None:
         assert [event.type for event in world.journal("inventory")].count("AlarmRang") == 1
 
     run(scenario)
+
+
+def test_a_crowd_whose_time_has_come_is_woken_in_bounded_portions() -> None:
+    async def scenario() -> None:
+        world = World(wakes_per_round_max=10, sagas_background_max=4)
+        for shard in range(3):
+            await world.claim(shard)
+        ids = [f"k{n}@{n % 3}" for n in range(60)]
+        await asyncio.gather(*(world.ask("tally", id_, RingAt(due_ms=EPOCH_MS + 1_000)) for id_ in ids))
+        held = world.faults.hold("orders.append")
+        await asyncio.sleep(2)
+        described = world.host.describe()
+        assert described.sagas_running + described.sagas_queued <= 20, "the store is away: nobody else is woken"
+        held.set()
+        await asyncio.sleep(3)
+        assert sum([event.type for event in world.journal("orders", n)].count("AlarmRang") for n in range(3)) == 60
+
+    run(scenario)

@@ -72,6 +72,20 @@ async def test_wrong_method_is_a_problem_with_allow(world: World) -> None:
     answer = await world.client.delete("/api/v1/auth/login")
     assert_problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "POST"
+    for path, allowed in (("orders", "GET, HEAD, POST"), ("products/some", "DELETE, GET, HEAD, PUT")):
+        assert (await world.client.patch(f"/api/v1/{path}")).headers["allow"] == allowed
+
+
+async def test_head_is_get_without_the_body(world: World) -> None:
+    for path, status in (("/health", 200), ("/api/v1/categories", 200), ("/api/v1/products/none", 404)):
+        got, head = await world.client.get(path), await world.client.head(path)
+        assert (head.status_code, head.content) == (status, b"")
+        for name in ("content-type", "content-length"):
+            assert head.headers[name] == got.headers[name]
+    assert_problem(await world.client.get("/api/v1/auth/login"), 405, "method-not-allowed")
+    assert (await world.client.head("/api/v1/auth/login")).status_code == 405
+    text = (await world.client.get("/metrics")).text
+    assert 'method="HEAD",route="/api/v1/products/{product_id}",status="404"' in text
 
 
 @pytest.mark.parametrize(
@@ -248,6 +262,23 @@ async def test_openapi_has_roles_examples_and_problems(world: World) -> None:
     assert profile["security"] == [{"bearer": []}]
     assert document["components"]["schemas"]["RegisterIn"]["properties"]["email"]["examples"] == ["test@example.com"]
     assert (await world.client.get("/docs")).status_code == 200
+
+
+async def test_openapi_shows_the_headers(world: World) -> None:
+    paths = (await world.client.get("/openapi.json")).json()["paths"]
+
+    def headers(method: str, path: str) -> set[str]:
+        return {found["name"] for found in paths[path][method].get("parameters", ()) if found["in"] == "header"}
+
+    assert headers("post", "/api/v1/orders") == {"Idempotency-Key"}
+    assert headers("post", "/api/v1/cart/{user_id}/items") == {"Idempotency-Key", "If-Match"}
+    assert headers("post", "/api/v1/orders/{order_id}/cancel") == {"Idempotency-Key", "X-Cart-Id"}
+    assert headers("delete", "/api/v1/products/{product_id}") == {"If-Match"}
+    assert headers("get", "/api/v1/products") == set()
+    answers = paths["/api/v1/orders"]["post"]["responses"]
+    assert set(answers["202"]["headers"]) == {"Location", "Idempotent-Replayed"}
+    assert set(answers["201"]["headers"]) == {"ETag", "Idempotent-Replayed"}
+    assert set(answers["503"]["headers"]) == {"Retry-After"}
 
 
 async def test_docs_and_metrics_are_not_served_in_production(tmp_path: Path) -> None:

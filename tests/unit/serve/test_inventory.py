@@ -102,7 +102,26 @@ async def test_what_was_sold_is_not_released(shop: Shop) -> None:
     )
 
 
-@pytest.mark.parametrize("reservation", ["nothing", "ord_1:LAPTOP-001", "ord_" + "a" * 24 + ":LAPTOP-001"])
+async def test_only_an_id_that_this_sku_gave_out_is_released(shop: Shop) -> None:
+    reserved = await shop.client.post(f"{SKU}/reserve", json=RESERVE, headers=shop.service)
+    id_ = reserved.json()["reservationId"]
+    for sku, wrong in (("LAPTOP-001-32", id_), ("LAPTOP-001", id_[:-1] + "x"), ("LAPTOP-001", id_.rpartition(".")[0])):
+        path = f"/api/v1/inventory/{sku}/release"
+        answer = await shop.client.post(path, json={"reservationId": wrong}, headers=shop.service)
+        assert problem(answer) == (404, "reservation-not-found")
+    assert (await shop.stock())["reserved"] == 3
+
+
+async def test_a_key_of_another_release_is_told_before_the_id_is_judged(shop: Shop) -> None:
+    reserved = await shop.client.post(f"{SKU}/reserve", json=RESERVE, headers=shop.service)
+    headers = {**shop.service, "Idempotency-Key": "k"}
+    release = {"reservationId": reserved.json()["reservationId"]}
+    assert (await shop.client.post(f"{SKU}/release", json=release, headers=headers)).status_code == 200
+    other = await shop.client.post(f"{SKU}/release", json={"reservationId": "ext:none.0"}, headers=headers)
+    assert problem(other) == (422, "idempotency-key-reused")
+
+
+@pytest.mark.parametrize("reservation", ["nothing", "ext:none", "ord_1:LAPTOP-001", "ord_" + "a" * 24 + ":LAPTOP-001"])
 async def test_an_unknown_reservation_is_404(shop: Shop, reservation: str) -> None:
     answer = await shop.client.post(f"{SKU}/release", json={"reservationId": reservation}, headers=shop.admin)
     assert problem(answer) == (404, "reservation-not-found")
