@@ -74,12 +74,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise RanTooLong(f"{self._rounds} rounds at {self._virtual_s:.3f} s")
 
 
-def run_virtual(main: Coroutine[Any, Any, T], *, time_max_s: float = 3_600.0) -> T:
+def run_virtual(main: Coroutine[Any, Any, T], *, time_max_s: float = 3_600.0, loop: VirtualLoop | None = None) -> T:
     """Run `main` on a virtual loop of its own and return its result; what it left running is cancelled.
 
     Raises `RanTooLong` after `time_max_s` of virtual time, and an `ExceptionGroup` of what was never awaited.
     """
-    loop = VirtualLoop()
+    loop = loop or VirtualLoop()
     try:
         asyncio.set_event_loop(loop)
         result = loop.run_until_complete(_bounded(main, time_max_s))
