@@ -1,6 +1,7 @@
 """What suites share: one real platform for everything that needs one, because a start takes half a minute."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -8,6 +9,29 @@ import pytest
 from serve.sample_data import DEMO_ADMIN
 from tests.live_platform import LivePlatform, live_platform
 from tests.live_shop import LiveShop, bearer, expect
+from tests.servers.postgres import SERVER_SEEN
+
+_SERVERS = pytest.StashKey[set[str]]()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of a run side by side tells its controller which server it spoke to."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["server"] = session.config.stash.get(SERVER_SEEN, "")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The controller hears it."""
+    node.config.stash.setdefault(_SERVERS, set()).add(getattr(node, "workeroutput", {}).get("server", ""))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell which server the suites spoke to: nothing passes silently against nothing."""
+    seen = {config.stash.get(SERVER_SEEN, ""), *config.stash.get(_SERVERS, set())} - {""}
+    for server in sorted(seen):
+        terminalreporter.write_line(f"stores: memory, and {server}")
 
 
 @pytest.fixture(scope="session")

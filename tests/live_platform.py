@@ -79,6 +79,9 @@ class LivePlatform:
         self.processes()
         done = self.command("down")
         left = [process.pid for process in {*self._ever_seen, *self.processes()} if _lives(process)]
+        plan = NodePlan.load(self.folder.run_dir)
+        if plan is not None:
+            plan.discard()
         shutil.rmtree(self.home, ignore_errors=True)
         assert done.returncode == 0, done.stderr
         assert left == []
@@ -109,6 +112,12 @@ class LivePlatform:
     def supervisors(self) -> list[psutil.Process]:
         """The process that keeps the hosts; nothing while it is being replaced."""
         return self._titled("ray::Supervisor")
+
+    def ingress(self) -> psutil.Process:
+        """HAProxy's process."""
+        return next(
+            process for process in psutil.Process(self.pid).children(recursive=True) if process.name() == "haproxy"
+        )
 
     def postmaster(self) -> psutil.Process:
         """The database's first process."""
