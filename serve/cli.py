@@ -119,8 +119,11 @@ def reset(data_dir: DataDir, yes: Annotated[bool, typer.Option("--yes", help="Do
     """Delete the data folder: every order, account and key in it."""
     folder = DataFolder(data_dir)
     folder.require()
+    if folder.is_held():
+        raise UserError(f"a platform runs in {folder.path}; stop it first: ./stampede down")
     if not yes:
         typer.confirm(f"Delete {folder.path} and everything in it?", abort=True)
+    stop_platform(folder)  # nothing runs, but a killed one may have left processes and files
     folder.remove()
     out.print(f"deleted {folder.path}", highlight=False, soft_wrap=True)
 

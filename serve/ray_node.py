@@ -27,7 +27,17 @@ import psutil
 
 from serve.node_plan import NodePlan, PortInUse
 
-__all__ = ["NodePlan", "PortInUse", "Progress", "prepare_node", "start_node", "stop_node", "sweep"]
+__all__ = [
+    "NodePlan",
+    "PortInUse",
+    "Progress",
+    "node_fault",
+    "prepare_node",
+    "put_away",
+    "start_node",
+    "stop_node",
+    "sweep",
+]
 
 Progress = Callable[[str], None]
 
@@ -35,6 +45,9 @@ NAMESPACE = "stampede"
 # In the environment of every process of a node, with the run folder as its value: by this, and never by name, are
 # they found. The process that starts the node has not got it.
 MARK_VARIABLE = "STAMPEDE_NODE_RUN_DIR"
+
+_ESSENTIAL = ("raylet", "gcs_server")
+_essential: dict[str, psutil.Process] = {}  # of the one node that this process started
 
 _OBJECT_STORE_BYTES = 100 * 2**20  # unused by us; Ray wants at least 75 MiB
 _HAPROXY_CONNECTIONS_MAX = 10_000
@@ -85,6 +98,7 @@ def start_node(plan: NodePlan, *, progress: Progress = print) -> None:
             logging_level=logging.WARNING,
             _temp_dir=plan.temp_dir,
         )
+    _essential.update({child.name(): child for child in psutil.Process().children() if child.name() in _ESSENTIAL})
     progress("starting Ray Serve")
     from ray import serve as ray_serve  # noqa: PLC0415 - as above
 
@@ -92,6 +106,21 @@ def start_node(plan: NodePlan, *, progress: Progress = print) -> None:
     # Behind HAProxy the replicas' ports stay on loopback, and the wrapper has HAProxy bind the public address.
     host = plan.http_host if _haproxy_binary() is None else "127.0.0.1"
     ray_serve.start(http_options={"host": host, "port": plan.http_port})
+
+
+def node_fault() -> str | None:
+    """Why the node that this process started cannot go on; None while it can (or before it was started).
+
+    Without its raylet or its GCS nothing of a node comes back by itself.
+    """
+    for name, process in _essential.items():
+        try:
+            ended = process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            ended = True
+        if ended:
+            return f"Ray's {name} has ended"
+    return None
 
 
 def stop_node(plan: NodePlan, *, progress: Progress = print) -> list[int]:
@@ -103,7 +132,7 @@ def stop_node(plan: NodePlan, *, progress: Progress = print) -> list[int]:
     # In a thread, because with a dead GCS its calls do not return.
     orderly = threading.Thread(target=_shut_down, args=(progress,), name="ray-shutdown", daemon=True)
     try:
-        if "ray" in sys.modules:
+        if "ray" in sys.modules and node_fault() is None:
             orderly.start()
             orderly.join(_SHUTDOWN_TIMEOUT_S)
     finally:
@@ -131,6 +160,21 @@ def sweep(run_dir: Path) -> list[int]:
     return sorted(killed)
 
 
+def put_away(run_dir: Path, logs_dir: Path) -> None:
+    """Move the logs of a node that is stopped into `logs_dir` (those of an earlier one go), and remove its folders."""
+    plan = NodePlan.load(run_dir.resolve())
+    if plan is None:
+        return
+    found = [*(plan.logs_dir / "serve").glob("*.log"), *plan.logs_dir.glob("worker-*")]
+    if found:
+        shutil.rmtree(logs_dir, ignore_errors=True)
+        logs_dir.mkdir(mode=0o700, parents=True)
+        for file in found:
+            if file.stat().st_size:
+                shutil.move(file, logs_dir / file.name)
+    plan.discard()
+
+
 def _isolation(plan: NodePlan) -> dict[str, str]:
     """What keeps this node to itself: its own ports, folders, token, and loopback for everything but HTTP."""
     variables = {
@@ -142,6 +186,7 @@ def _isolation(plan: NodePlan) -> dict[str, str]:
         "DASHBOARD_METRIC_PORT": str(plan.dashboard_metrics_port),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(plan.fallback_http_port),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(plan.fallback_grpc_port),
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve.ingress:middlewares",
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(plan.replica_http_port_min),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(plan.replica_http_port_max),
         "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(plan.replica_grpc_port_min),

@@ -54,7 +54,7 @@ def quick_checks() -> list[Check]:
         Check(name="lint", command=(python, "-m", "ruff", "check", "--quiet", ".")),
         Check(name="imports", command=(lint_imports,)),
         Check(name="types", command=(python, "-m", "mypy", *_existing_packages())),
-        Check(name="unit tests", command=(python, "-m", "pytest", "-q", "tests/unit")),
+        Check(name="unit tests", command=(python, "-m", "pytest", "-q", "tests/unit", "-n", str(_TOGETHER_MAX))),
     ]
 
 
@@ -80,11 +80,22 @@ def test(console: Console, arguments: Sequence[str]) -> bool:
     if arguments:
         return subprocess.run([*command, *arguments], cwd=root, check=False).returncode == 0  # noqa: S603
     green = check(console)
-    suites = [*command, "tests", "--ignore=tests/unit"]  # the unit tests were part of the check
-    green = subprocess.run(suites, cwd=root, check=False).returncode == 0 and green  # noqa: S603
+    for suite in _suites():
+        console.rule(suite.name)
+        green = subprocess.run([*command, *suite.command], cwd=root, check=False).returncode == 0 and green  # noqa: S603
     console.print(f"ran against: {', '.join(_ran_against())}", highlight=False, soft_wrap=True)
     console.print(f"test: {'green' if green else 'red'} in {time.monotonic() - began:.0f} s", highlight=False)
     return green
+
+
+def _suites() -> list[Check]:
+    """What `check` leaves over: first what needs no Ray, side by side; then what starts it, one after the other."""
+    alone = ("tests", "--ignore=tests/unit", "-m", "not ray and not soak", "-n", str(_TOGETHER_MAX))
+    with_ray = ("tests", "--ignore=tests/unit", "-m", "ray and not soak")
+    return [
+        Check(name="contracts, simulation, security, packaging, integration", command=alone),
+        Check(name="on real Ray: integration, end to end, faults", command=with_ray),
+    ]
 
 
 def _run(each: Check, root: Path) -> Outcome:

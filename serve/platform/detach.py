@@ -45,6 +45,7 @@ def up_detached(options: UpOptions, report: Report, entry: Sequence[str] = _ENTR
         child.send_signal(signal.SIGTERM)  # does nothing once it has ended
         child.wait(_STOP_TIMEOUT_S)
         raise
+    child.returncode = 0  # it outlives us, and nobody here will wait for it
     return found
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from contextlib import suppress
 
 from serve.platform import state
@@ -12,6 +13,7 @@ from serve.platform.steps import sweep_leftovers
 
 _STOP_TIMEOUT_S = 60.0
 _KILL_TIMEOUT_S = 10.0
+_POLL_S = 0.05
 
 
 def down(folder: DataFolder, stop_timeout_s: float = _STOP_TIMEOUT_S) -> str:
@@ -32,6 +34,7 @@ def down(folder: DataFolder, stop_timeout_s: float = _STOP_TIMEOUT_S) -> str:
             with suppress(ProcessLookupError):
                 os.kill(found.pid, signal.SIGKILL)
             wait_gone(found.pid, found.start_mark, _KILL_TIMEOUT_S)
+        _await_release(folder)
     with folder.held(f"another command works in {folder.path}; try again"):
         left = sweep_leftovers(folder)
         state.clear(folder)
@@ -42,3 +45,10 @@ def down(folder: DataFolder, stop_timeout_s: float = _STOP_TIMEOUT_S) -> str:
             f"the platform did not stop within {stop_timeout_s:.0f} s and was killed; see {folder.log_file}"
         )
     return "stopped"
+
+
+def _await_release(folder: DataFolder) -> None:
+    """A process counts as gone when its first thread has ended; its last one lets go of the folder a moment later."""
+    deadline = time.monotonic() + _KILL_TIMEOUT_S
+    while folder.is_held() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)

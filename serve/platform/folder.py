@@ -25,6 +25,7 @@ class DataFolder:
         self.path = path.expanduser().resolve()
         self.run_dir = self.path / "run"
         self.logs_dir = self.path / "logs"
+        self.node_logs_dir = self.logs_dir / "node"
         self.secrets_dir = self.path / "secrets"
         self.postgres_dir = self.path / "postgres"
         self.password_file = self.secrets_dir / "database-password"

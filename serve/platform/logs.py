@@ -13,10 +13,12 @@ _POLL_S = 0.2
 
 
 def log_files(folder: DataFolder) -> list[Path]:
-    """The platform's own, the database's, and those of the node's replicas and shard hosts, if there is a node."""
+    """The platform's own, the database's, and those of the replicas and shard hosts of the node that runs or ran last."""
     files = sorted(folder.logs_dir.glob("*.log"))
     plan = NodePlan.load(folder.run_dir)
-    if plan is not None:
+    if plan is None:
+        files += sorted(folder.node_logs_dir.glob("*"))
+    else:
         files += sorted((plan.logs_dir / "serve").glob("*.log"))
         files += sorted(found for found in plan.logs_dir.glob("worker-*") if found.stat().st_size > 0)
     return files

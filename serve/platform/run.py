@@ -15,13 +15,22 @@ def _nothing() -> None:
     """A step that leaves nothing to stop."""
 
 
+def _no_fault() -> str | None:
+    """A step that mends itself, or cannot break."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One part of the platform. `stop` must bear a `start` that failed half-way."""
+    """One part of the platform. `stop` must bear a `start` that failed half-way.
+
+    `fault` says in a few words why the part cannot go on, None while it can.
+    """
 
     name: str
     start: Callable[[], None]
     stop: Callable[[], None] = _nothing
+    fault: Callable[[], str | None] = _no_fault
 
 
 class Run:
@@ -46,6 +55,10 @@ class Run:
             took_ms = round((time.monotonic() - began) * 1000)
             _LOG.info("%s: started in %d ms", step.name, took_ms)
             self._report.ends(step.name, took_ms)
+
+    def fault(self) -> str | None:
+        """Why the platform cannot go on; None while it can."""
+        return next((why for step in self._begun if (why := step.fault()) is not None), None)
 
     def stop(self) -> bool:
         """Stop whatever was begun. False if a part did not stop as it should."""

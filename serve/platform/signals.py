@@ -2,11 +2,12 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _FORCED_AT = 3
+_WATCH_EVERY_S = 1.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -24,10 +25,12 @@ class StopSignals:
         self.received = 0
         self._came = threading.Event()
 
-    def wait(self) -> None:
-        """Wait for the first signal; raises `Interrupted` when it comes."""
-        while not self._came.wait():  # pragma: no branch -- the handler raises out of the wait
-            pass
+    def wait(self, fault: Callable[[], str | None], *, every_s: float = _WATCH_EVERY_S) -> str:
+        """Wait for the first signal, which raises `Interrupted`, or for a fault, which is returned."""
+        while not self._came.wait(every_s):  # the handler raises out of the wait
+            why = fault()
+            if why is not None:
+                return why
         raise Interrupted
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:

@@ -52,10 +52,12 @@ def platform_steps(folder: DataFolder, options: UpOptions, report: Report) -> Se
 
 
 def sweep_leftovers(folder: DataFolder) -> list[int]:
-    """End what a killed platform of this folder left behind; returns the pids. The folder's lock must be ours."""
+    """End what a platform of this folder left behind, keep its logs, remove its temporary files; returns the pids. The folder's lock must be ours."""
     from serve import ray_node
 
-    return [*ray_node.sweep(folder.run_dir), *stop_leftovers(folder.postgres_dir / "pgdata")]
+    ended = [*ray_node.sweep(folder.run_dir), *stop_leftovers(folder.postgres_dir / "pgdata")]
+    ray_node.put_away(folder.run_dir, folder.node_logs_dir)
+    return ended
 
 
 def wait_ready(url: str, timeout_s: float = _READY_TIMEOUT_S) -> None:
@@ -137,6 +139,11 @@ def _cluster(folder: DataFolder, options: UpOptions, report: Report) -> list[Ste
         if plans:
             ray_node.stop_node(plans[0], progress=report.note)
 
+    def node_fault() -> str | None:
+        from serve import ray_node
+
+        return ray_node.node_fault()
+
     def start_hosts() -> None:
         from actors.system import start_system
 
@@ -161,7 +168,7 @@ def _cluster(folder: DataFolder, options: UpOptions, report: Report) -> list[Ste
         undeploy()
 
     return [
-        Step(name="Ray", start=start_node, stop=stop_node),
+        Step(name="Ray", start=start_node, stop=stop_node, fault=node_fault),
         Step(name="shard hosts", start=start_hosts, stop=stop_hosts),
         Step(name="HTTP", start=start_http, stop=stop_http),
     ]

@@ -59,7 +59,7 @@ def _run(
     now: PlatformState,
 ) -> None:
     run = Run(make_steps(folder, options, report), report)
-    clean = True
+    clean, broken = True, None
     with stop_signals() as signals:
         try:
             run.start()
@@ -67,7 +67,8 @@ def _run(
             state.write(folder, now)
             report.ready()
             on_ready(now)
-            signals.wait()
+            broken = signals.wait(run.fault)
+            _LOG.error("%s: the platform stops", broken)
         except Interrupted:
             report.begins("stopping")
         except UserError:
@@ -79,6 +80,8 @@ def _run(
         finally:
             state.write(folder, msgspec.structs.replace(now, phase="stopping"))
             clean = run.stop()
+    if broken is not None:
+        raise UserError(f"{broken}: the platform was stopped; start it again with: ./stampede up")
     if not clean:
         raise UserError(f"the platform stopped, but not every part in order; see {folder.log_file}")
 

@@ -187,7 +187,8 @@ def test_logs_say_what_happened(shell: Shell) -> None:
 
 def test_logs_follow_until_interrupted(shell: Shell) -> None:
     shell.up("--detach")
-    process = shell.start("logs", "-f", "-n", "0")
+    process = shell.start("logs", "-f", "-n", "1")
+    wait_for_line(process, "platform | ")  # the last line so far: from now on it follows
     shell.run("down")
     wait_for_line(process, "platform | ")
     process.send_signal(signal.SIGINT)
