@@ -20,6 +20,7 @@ from serve.metrics import Metrics
 from serve.middleware.body_limit import BodyLimitMiddleware
 from serve.middleware.client_address import ClientAddressMiddleware
 from serve.middleware.cors import CorsMiddleware
+from serve.middleware.head import HeadMiddleware
 from serve.middleware.last_resort import LastResortMiddleware
 from serve.middleware.metrics import MetricsMiddleware
 from serve.middleware.request_id import RequestIdMiddleware
@@ -133,6 +134,7 @@ def _middleware(services: Services) -> list[Middleware]:
         Middleware(SecurityHeadersMiddleware, hsts=settings.production),
         Middleware(MetricsMiddleware, metrics=services.metrics),
         Middleware(CorsMiddleware, origins=settings.http_cors_origins),
+        Middleware(HeadMiddleware),
         Middleware(LastResortMiddleware),
         Middleware(ClientAddressMiddleware, trusted_proxies=settings.proxies_believed),
         Middleware(BodyLimitMiddleware, bytes_max=settings.http_body_bytes_max),

@@ -3,12 +3,18 @@
 import re
 from typing import Annotated, Final
 
-from fastapi import Depends
+from fastapi import Depends, Header
+from pydantic import WithJsonSchema
 from starlette.requests import Request
 
 from serve.errors import Problem
 
 _VERSION: Final = re.compile(r'\s*(?:"(\d{1,18})"|(\d{1,18}))\s*')
+
+_DECLARED: Final = Header(
+    alias="If-Match", description="the version that is to be changed, as its ETag; if it has another by now: 412"
+)
+_SCHEMA: Final = WithJsonSchema({"type": "string", "examples": ['"3"']})
 
 
 def etag(version: int) -> str:
@@ -16,7 +22,10 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-async def _expected_versions(request: Request) -> frozenset[int] | None:
+# The framework's value is for the document only: the header may come in several lines.
+async def _expected_versions(
+    request: Request, _declared: Annotated[str | None, _DECLARED, _SCHEMA] = None
+) -> frozenset[int] | None:
     headers = request.headers.getlist("if-match")
     if not headers:
         return None

@@ -90,7 +90,7 @@ class HealthChecks:
 
 
 def _probes_of(stores: Stores) -> dict[str, Probe]:
-    """The reference's services by name, each with the cheapest read of the store it lives on."""
+    """The services by name, each with the cheapest read of what it lives on; then the cluster's table and the store."""
     return {
         "catalog": lambda: stores.catalog.product(_NOBODY),
         "inventory": lambda: stores.stock.load([_NOBODY]),
@@ -100,5 +100,6 @@ def _probes_of(stores: Stores) -> dict[str, Probe]:
         "user": lambda: stores.users.password_versions([_NOBODY]),
         # Its sent log lives beside the accounts.
         "notification": lambda: stores.users.by_id(_NOBODY),
-        "cluster": stores.ownership.now_ms,
+        "cluster": stores.ownership.hosts,
+        "postgresql": stores.ownership.now_ms,
     }

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Annotated, Final
 
 import msgspec
-from fastapi import Depends
+from fastapi import Depends, Header
+from pydantic import WithJsonSchema
 from starlette.requests import Request
 
 from cluster.envelope import IdempotencyKey
@@ -14,9 +15,15 @@ from serve.errors import Problem
 from serve.route import route_template
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_DECLARED: Final = Header(
+    alias="Idempotency-Key",
+    description="names the deed: a repeat with the same key and the same request is answered alike, and done once",
+)
+_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": "^[!-~]{1,255}$", "examples": ["order-7f3a"]})
 
 
-async def _read_key(request: Request) -> str | None:
+# The framework's value is for the document only: of a header that came twice it would show one.
+async def _read_key(request: Request, _declared: Annotated[str | None, _DECLARED, _SCHEMA] = None) -> str | None:
     given = request.headers.getlist("idempotency-key")
     if not given:
         return None

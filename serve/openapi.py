@@ -17,6 +17,14 @@ DESCRIPTION: Final = (
 )
 _SECURITY_SCHEME: Final = "bearer"
 _BODY_METHODS: Final = frozenset({"POST", "PUT"})
+_TEXT: Final = {"type": "string"}
+_HEADERS_OF_STATUS: Final[dict[str, dict[str, Any]]] = {
+    "202": {"Location": {"schema": _TEXT, "description": "where to read what became of it"}},
+    "401": {"WWW-Authenticate": {"schema": _TEXT}},
+    "405": {"Allow": {"schema": _TEXT}},
+    "429": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
+    "503": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
+}
 
 
 def install(app: FastAPI) -> None:
@@ -61,6 +69,21 @@ def _complete(operation: dict[str, Any], route: GuardedRoute, method: str) -> No
         del responses["422"]
     for status in _statuses(route, access, method):
         responses.setdefault(str(status), _problem_response(status))
+    for status, response in responses.items():
+        if headers := _headers(operation, route, status):
+            response["headers"] = headers
+
+
+def _headers(operation: dict[str, Any], route: GuardedRoute, status: str) -> dict[str, Any]:
+    headers = dict(_HEADERS_OF_STATUS.get(status, {}))
+    taken = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "header"}
+    if status.startswith("2") and "Idempotency-Key" in taken:
+        schema = {"type": "string", "enum": ["true"]}
+        headers["Idempotent-Replayed"] = {"schema": schema, "description": "there if this is an earlier answer"}
+    versioned = "If-Match" in taken or "version" in getattr(route.response_model, "model_fields", ())
+    if versioned and status in {"200", "201", "412"}:
+        headers["ETag"] = {"schema": _TEXT, "description": "the version of the entity"}
+    return headers
 
 
 def _statuses(route: GuardedRoute, access: Access, method: str) -> list[int]:

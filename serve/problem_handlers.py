@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from cluster.errors import ClusterError
 from persistence.errors import AlreadyExists, OutcomeUnknown, StaleVersion, StoreError, StoreUnavailable, WriteRefused
@@ -43,14 +44,28 @@ def install(app: FastAPI) -> None:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    problem = error if isinstance(error, Problem) else _of_framework(error)
+    problem = error if isinstance(error, Problem) else _of_framework(error, request)
     return problem_response(problem, request.url.path)
 
 
-def _of_framework(error: HTTPException) -> Problem:
+def _of_framework(error: HTTPException, request: Request) -> Problem:
     # The framework's own detail is dropped: it may quote what the client sent.
     code = CODE_OF_STATUS.get(error.status_code, "internal-error")
-    return Problem(code, headers=error.headers)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return Problem(code, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of this path; the framework knows of one route's."""
+    methods = {
+        method
+        for route in request.app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+    if "GET" in methods:
+        methods.add("HEAD")
+    return ", ".join(sorted(methods))
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:

@@ -40,7 +40,9 @@ async def reserve(
     await inventory.stock_of(services, sku)
     what = HoldExternally(order_id=body.order_id, quantity=body.quantity, ttl_ms=body.ttl_seconds * 1_000)
     reply = await command(services, "sku", sku, what, identify(services, request, key, caller.id))
-    return answer(ReservationOut.of(accepted(reply, Reserved)), status=201, replayed=reply.replayed)
+    reserved = accepted(reply, Reserved)
+    shown = ReservationOut.of(reserved, services.ids.reservation(sku, reserved.reservation_id))
+    return answer(shown, status=201, replayed=reply.replayed)
 
 
 @router.post(

@@ -1,11 +1,17 @@
-"""Gives every request an id: the client's if it is sane, else a new one. The answer carries it."""
+"""Gives every request an id: the client's if it is sane, else a new one. The answer carries it, once.
+
+It stands twice in the way of a request: in the application, and (`serve.ingress`) outside of Ray Serve's ingress, which
+takes over whatever id a client sends and adds it to the answer beside the application's.
+"""
 
 import re
 import secrets
+from collections.abc import Iterable
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_HEADER: Final = b"x-request-id"
 _SCOPE_KEY: Final = "stampede.request_id"
 _SANE: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
@@ -18,7 +24,7 @@ def request_id_of(scope: Scope) -> str:
 
 
 class RequestIdMiddleware:
-    """Reads or makes X-Request-Id, and returns it."""
+    """Reads or makes X-Request-Id, shows it to everything further in, and returns it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -28,19 +34,21 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        identifier = _given(scope) or secrets.token_hex(16).encode()
+        given = [value for name, value in scope["headers"] if name == _HEADER]
+        if len(given) == 1 and _SANE.fullmatch(given[0]):
+            identifier = given[0]
+        else:
+            identifier = secrets.token_hex(16).encode()
+            scope["headers"] = [*_others(scope["headers"]), (_HEADER, identifier)]
         scope[_SCOPE_KEY] = identifier.decode()
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", identifier)]
+                message["headers"] = [*_others(message.get("headers", ())), (_HEADER, identifier)]
             await send(message)
 
         await self._app(scope, receive, send_with_id)
 
 
-def _given(scope: Scope) -> bytes | None:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _SANE.fullmatch(value):
-            return bytes(value)
-    return None
+def _others(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [header for header in headers if header[0].lower() != _HEADER]

@@ -46,10 +46,10 @@ class ReservationOut(CamelOut):
     expires_at: str
 
     @classmethod
-    def of(cls, reserved: Reserved) -> "ReservationOut":
-        """As reserved."""
+    def of(cls, reserved: Reserved, reservation_id: str) -> "ReservationOut":
+        """As reserved, under the id that clients know it by."""
         return cls(
-            reservation_id=reserved.reservation_id,
+            reservation_id=reservation_id,
             sku=reserved.sku,
             quantity=reserved.quantity,
             expires_at=iso(reserved.expires_at_ms),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from pydantic import BeforeValidator, PlainSerializer, StringConstraints, WithJsonSchema
 
-from actors.domain.money import decimal_of, minor_of
+from actors.domain.money import MINOR_MAX, MINOR_PER_MAJOR, decimal_of, minor_of
 
 _TEXT: Final = re.compile(r"\d{1,12}(\.\d{1,2})?", re.ASCII)
 
@@ -31,7 +31,13 @@ def money_number(minor: int) -> msgspec.Raw:
     return msgspec.Raw(f"{decimal_of(minor):f}".encode("ascii"))
 
 
-_NUMBER_SCHEMA: Final = {"type": "number", "minimum": 0, "multipleOf": 0.01, "examples": [1299.99]}
+_NUMBER_SCHEMA: Final = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": MINOR_MAX // MINOR_PER_MAJOR,
+    "multipleOf": 0.01,
+    "examples": [1299.99],
+}
 
 MoneyIn = Annotated[int, BeforeValidator(minor_of_number), WithJsonSchema(_NUMBER_SCHEMA)]
 """Field of a request body: a JSON number on the wire, minor units in the model."""

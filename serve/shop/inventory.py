@@ -10,12 +10,14 @@ from persistence.records import StockRow
 from serve.deps import EntityReply, Services
 from serve.errors import not_found
 from serve.schemas.orders import is_order_id
-from serve.shop.commands import CommandIdentity, command
+from serve.shop.commands import CommandIdentity, command, remembered
 from serve.shop.orders import decode_order
 
 _SKU: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SOLD: Final = frozenset({"confirmed", "shipped", "delivered", "refunded"})
 """Statuses of an order whose reservations were committed, or will be within a second."""
+
+_NO_SUCH: Final = Rejected("reservation-not-found", "No such reservation.")
 
 
 async def stock_of(services: Services, sku: str) -> StockRow:
@@ -35,12 +37,18 @@ async def require_known(services: Services, sku: str) -> None:
 
 
 async def release(services: Services, sku: str, reservation_id: str, identity: CommandIdentity) -> EntityReply:
-    """Give a reservation of the API's back.
+    """Give a reservation of the API's back; one that this SKU never gave out is `reservation-not-found`.
 
     An order's is refused: `held-by-order` while it is held, `already-committed` once the order was confirmed,
     `reservation-not-found` otherwise (released, or never made).
     """
-    reply = await command(services, "sku", sku, ReleaseExternal(reservation_id=reservation_id), identity)
+    hold_id = reservation_id
+    if reservation_id.startswith(EXTERNAL_RESERVATION_PREFIX):
+        signed = services.ids.hold(sku, reservation_id)
+        if signed is None:
+            return await remembered(services, "sku", identity) or EntityReply(reply=_NO_SUCH)
+        hold_id = signed
+    reply = await command(services, "sku", sku, ReleaseExternal(reservation_id=hold_id), identity)
     if isinstance(reply.reply, StockLevel) or not _not_found(reply):
         return reply
     if await _was_committed(services, sku, reservation_id):
