@@ -1,7 +1,6 @@
 """The tables behind the memory adapters. Several sets of adapters (one a simulated host) may share one."""
 
 from dataclasses import dataclass, field
-from itertools import count
 
 from persistence.records import (
     CartRecord,
@@ -63,12 +62,12 @@ class OutboxTable:
     topic: str
     rows: dict[int, OutboxRow] = field(default_factory=dict)
     taken_until_ms: dict[int, int] = field(default_factory=dict)
-    ids: "count[int]" = field(default_factory=lambda: count(1))
+    last_id: int = 0
 
     def add(self, event: NewEvent) -> None:
         """Append one event."""
-        row_id = next(self.ids)
-        self.rows[row_id] = OutboxRow(id=row_id, topic=self.topic, event=event)
+        self.last_id += 1
+        self.rows[self.last_id] = OutboxRow(id=self.last_id, topic=self.topic, event=event)
 
 
 @dataclass(slots=True)

@@ -91,12 +91,12 @@ ACCOUNT_CALLS = [
 ]
 GUEST_CALLS = [Call("GET", "/api/v1/orders/ID", kind="order"), Call("POST", "/api/v1/payments", PAY, kind="order")]
 STAFF_CALLS = [
-    ("POST", "/api/v1/orders/{order}/ship", None, {"admin"}),
-    ("POST", "/api/v1/orders/{order}/deliver", None, {"admin"}),
-    ("POST", "/api/v1/inventory/LAPTOP-001/adjust", {"delta": 1, "reason": "x"}, {"admin"}),
-    ("POST", "/api/v1/inventory/LAPTOP-001/reserve", {"quantity": 1, "orderId": "x"}, {"admin", "service"}),
-    ("POST", "/api/v1/inventory/LAPTOP-001/release", {"reservationId": "ext:x"}, {"admin", "service"}),
-    ("POST", "/api/v1/payments/{payment}/refund", {"amount": 1}, {"admin", "service"}),
+    ("POST", "/api/v1/orders/{order}/ship", None, ("admin",)),
+    ("POST", "/api/v1/orders/{order}/deliver", None, ("admin",)),
+    ("POST", "/api/v1/inventory/LAPTOP-001/adjust", {"delta": 1, "reason": "x"}, ("admin",)),
+    ("POST", "/api/v1/inventory/LAPTOP-001/reserve", {"quantity": 1, "orderId": "x"}, ("admin", "service")),
+    ("POST", "/api/v1/inventory/LAPTOP-001/release", {"reservationId": "ext:x"}, ("admin", "service")),
+    ("POST", "/api/v1/payments/{payment}/refund", {"amount": 1}, ("admin", "service")),
 ]
 
 
