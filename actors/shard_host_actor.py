@@ -8,7 +8,8 @@ from typing import Any, Protocol, cast
 import ray
 from ray.actor import ActorClass, ActorHandle
 
-NAMESPACE = "stampede"
+from cluster.ray_transport import NAMESPACE
+
 CALLS_MAX = 10_000
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import ray
 
 from actors.platform_host import HostParts, PlatformHost
-from actors.shard_host_actor import NAMESPACE
 from cluster.membership import HostIdentity
-from cluster.ray_transport import RayTransport
+from cluster.ray_transport import NAMESPACE, RayTransport
 from cluster.settings import ClusterSettings
 from cluster.supervision import HostName
 from cluster.supervisor_actor import SUPERVISOR_NAME, start_supervisor
