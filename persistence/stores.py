@@ -68,11 +68,11 @@ class Stores:
 
 async def open_stores(settings: StoreSettings) -> Stores:
     """The stores that the settings name. Connects on first use; run `migrate` before, once a platform."""
-    # One pool a distinct URL. The gateway's ledger has its own, for its commits do not wait for the disk.
+    # One pool a distinct URL; the gateway's ledger has its own, as someone else's system would.
     pools = {
         url: Database(url, settings) for url in {settings.url(schema) for schema in SCHEMAS if schema != "gateway"}
     }
-    gateway = Database(settings.url("gateway"), settings, synchronous_commit=False)
+    gateway = Database(settings.url("gateway"), settings)
     databases = [*pools.values(), gateway]
     for database in databases:
         await database.open()

@@ -58,7 +58,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     url = os.environ["PEER_DATABASE_URL"]
     async with (
         asyncpg.create_pool(url, min_size=CONNECTIONS, max_size=CONNECTIONS) as pool,
-        asyncpg.create_pool(url, min_size=4, max_size=8, server_settings={"synchronous_commit": "off"}) as gateway,
+        asyncpg.create_pool(url, min_size=4, max_size=8) as gateway,
     ):
         app.state.pool, app.state.gateway = pool, gateway
         yield

@@ -26,7 +26,7 @@ class Database:
     never carry another write, new ones after every unknown outcome.
     """
 
-    def __init__(self, url: str, settings: StoreSettings, *, synchronous_commit: bool = True) -> None:
+    def __init__(self, url: str, settings: StoreSettings) -> None:
         self._answer_timeout_s = settings.answer_timeout_ms / 1000
         self._connect_timeout_s = settings.connect_timeout_ms / 1000
         self._server_settings = {
@@ -35,7 +35,7 @@ class Database:
             "lock_timeout": str(settings.lock_timeout_ms),
             "statement_timeout": str(settings.statement_timeout_ms),
             "idle_in_transaction_session_timeout": str(settings.statement_timeout_ms),
-            "synchronous_commit": "on" if synchronous_commit else "off",
+            "synchronous_commit": "on",
             # Our statements are short; compiling one would cost more than running it.
             "jit": "off",
         }

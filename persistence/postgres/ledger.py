@@ -1,4 +1,4 @@
-"""The sandbox gateway's ledger in PostgreSQL. Its database does not wait for the disk at each commit."""
+"""The sandbox gateway's ledger in PostgreSQL."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from persistence.records import LedgerRow
 
 
 class PostgresLedger:
-    """Schema `gateway`. Give it a `Database` with `synchronous_commit=False`."""
+    """Schema `gateway`. What it answered is on the disk: a payment may be recorded after the server came back."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -8,9 +8,8 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -23,22 +22,6 @@ from persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 ROOT = Path(__file__).resolve().parents[2]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the database as another user")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that the database's user can reach: pytest's own is closed to others, also when we are root."""
-    path = Path(tempfile.mkdtemp(prefix="stampede-test-", dir="/tmp"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A running server."""
-    with EmbeddedPostgres(folder / "postgres") as running:
-        yield running
 
 
 def query(url: str, sql: str) -> object:
