@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from persistence.records import (
+    AdminRecord,
     CartRecord,
     CartWrite,
     CategoryRecord,
@@ -19,6 +20,7 @@ from persistence.records import (
     JournalService,
     LedgerRow,
     NewEvent,
+    NotificationRow,
     OrderRow,
     OutboxRow,
     Page,
@@ -28,6 +30,8 @@ from persistence.records import (
     ProductRecord,
     RefreshTokenRecord,
     ReturnRow,
+    SearchPage,
+    SearchQuery,
     ShardBatch,
     ShardRow,
     SnapshotRow,
@@ -263,6 +267,85 @@ class Ledger(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+class Cursors(Protocol):
+    """How far each consumer has read one service's journal. A consumer is one at a time: its epoch says which."""
+
+    @property
+    def service(self) -> JournalService:
+        """Which service's journal this is about."""
+
+    async def take(self, consumer: str) -> tuple[int, Mapping[int, int]]:
+        """Become this consumer: its epoch goes up, and what the one before still writes is refused.
+
+        Returns the epoch and the seq that each shard was read up to; a shard that is missing was never read.
+        """
+
+    async def advance(self, consumer: str, epoch: int, seqs: Mapping[int, int]) -> bool:
+        """Move shards' cursors forward, never back. False if the epoch is no longer ours: nothing was written."""
+
+    async def positions(self, consumer: str) -> Mapping[int, int]:
+        """The seq that each shard was read up to, without becoming the consumer (lag, audit)."""
+
+
+class Notifications(Protocol):
+    """Messages to customers: the built-in mailbox, and what is to be sent."""
+
+    async def add(self, rows: Sequence[NotificationRow]) -> frozenset[str]:
+        """Insert each unless its event has one on that channel; returns the ids that were inserted."""
+
+    async def take_due(self, now_ms: int, lease_ms: int, limit: int) -> list[NotificationRow]:
+        """Pending rows that are due, oldest first. Each is taken: not due again before `now_ms + lease_ms`.
+
+        `attempts` counts this one already.
+        """
+
+    async def sent(self, notification_id: str, at_ms: int, event: NewEvent) -> None:
+        """Mark it sent, with its event in the outbox. Does nothing unless it is pending."""
+
+    async def retry(self, notification_id: str, due_at_ms: int, error: str) -> None:
+        """Make it due again. Does nothing unless it is pending."""
+
+    async def fail(self, notification_id: str, at_ms: int, error: str, event: NewEvent) -> None:
+        """Give it up, with its event in the outbox. Does nothing unless it is pending."""
+
+    async def by_id(self, notification_id: str) -> NotificationRow | None:
+        """One message."""
+
+    async def list(
+        self, *, order_id: str | None, status: str | None, limit: int, cursor: str | None
+    ) -> tuple[list[NotificationRow], str | None]:
+        """Newest first, and the next cursor. Raises `ValueError` for a cursor that this adapter did not make."""
+
+
+class AdminRecords(Protocol):
+    """What administrators and services did, append-only."""
+
+    async def add(self, record: AdminRecord) -> None:
+        """Keep one."""
+
+    async def list(self, *, actor: str | None, limit: int, cursor: str | None) -> tuple[list[AdminRecord], str | None]:
+        """Newest first, and the next cursor. Raises `ValueError` for a cursor that this adapter did not make."""
+
+
+class ProductSearch(Protocol):
+    """The search index of products: a read model, fed by the indexer. The greater version wins."""
+
+    async def index(self, products: Sequence[ProductRecord]) -> None:
+        """Add or replace each, unless the index has a greater version of it (a removed one counts)."""
+
+    async def remove(self, products: Mapping[str, int]) -> None:
+        """Remove products that were deleted at these versions, unless the index has a greater one."""
+
+    async def search(self, query: SearchQuery) -> SearchPage:
+        """Tolerates typing errors. Raises `ValueError` for a foreign cursor."""
+
+    async def suggest(self, text: str, limit: int) -> list[str]:
+        """Completions of what was typed so far, best first."""
+
+    async def rebuild(self, products: AsyncIterator[Sequence[ProductRecord]]) -> int:
+        """Make the index anew from these; searches see the old one until the new one is whole. How many there are."""
 
 
 class Outbox(Protocol):

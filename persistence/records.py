@@ -259,6 +259,41 @@ class ProductQuery(Row, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
+# --- product search ------------------------------------------------------------------------------
+
+
+class SearchQuery(Row, frozen=True, kw_only=True):
+    """What a search asks for. `text` is what the shopper typed, read as plain words; "" finds everything."""
+
+    text: str
+    category: str | None = None
+    brand: str | None = None
+    min_price_minor: int | None = None
+    max_price_minor: int | None = None
+    skus_in_stock: frozenset[str] | None = None
+    sort: Literal["relevance", "name", "price", "-price", "newest"] = "relevance"
+    limit: int = 20
+    cursor: str | None = None
+
+
+class FacetCount(Row, frozen=True, kw_only=True):
+    """How many of the found products have this value of a facet. Price ranges: from (inclusive) to (exclusive)."""
+
+    value: str
+    count: int
+    from_minor: int | None = None
+    to_minor: int | None = None
+
+
+class SearchPage(Row, frozen=True, kw_only=True):
+    """A page of found products (as they were indexed), the next cursor, facets by name, and how many there are."""
+
+    products: tuple[ProductRecord, ...]
+    next_cursor: str | None
+    facets: dict[str, tuple[FacetCount, ...]]
+    total: int
+
+
 # --- users ---------------------------------------------------------------------------------------
 
 
@@ -285,6 +320,47 @@ class RefreshTokenRecord(Row, frozen=True, kw_only=True):
     password_version: int
     expires_at_ms: int
     used_at_ms: int | None
+
+
+class NotificationRow(Row, frozen=True, kw_only=True):
+    """One message to a customer. There is at most one for an event and channel.
+
+    `pending`: to be sent at `due_at_ms`, or again after `attempts` attempts. `sent`: handed over (or, in the built-in
+    mailbox, kept). `failed`: given up; `error` says why.
+    """
+
+    id: str
+    event_id: str
+    type: str
+    channel: Literal["email", "sms"]
+    recipient: str
+    subject: str
+    text_body: str
+    html_body: str
+    user_id: str
+    order_id: str
+    status: Literal["pending", "sent", "failed"]
+    attempts: int
+    due_at_ms: int
+    created_at_ms: int
+    ended_at_ms: int | None
+    error: str = ""
+    traceparent: str = ""
+
+
+class AdminRecord(Row, frozen=True, kw_only=True):
+    """One thing an administrator or a service did, and the status it got. `id` is 0 before it is stored."""
+
+    at_ms: int
+    actor: str
+    role: str
+    method: str
+    route: str
+    path: str
+    status: int
+    request_id: str
+    address: str
+    id: int = 0
 
 
 class OutboxRow(Row, frozen=True, kw_only=True):

@@ -1,0 +1,12 @@
+"""Schema orders: the epoch of each consumer of the journal, which guards its cursors."""
+
+from alembic import op
+
+revision = "orders_0002"
+down_revision = "orders_0001"
+min_code_version = "0.1.0"
+
+
+def upgrade() -> None:
+    """Make the table."""
+    op.execute("CREATE TABLE orders.consumers (consumer text PRIMARY KEY, epoch bigint NOT NULL)")
