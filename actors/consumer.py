@@ -25,5 +25,17 @@ class Consumer(Protocol):
         """Take these in. Returns when their effects are durable; the cursor moves, the outbox rows go, after that.
 
         Raises anything to get them again, after a while. An event that can never be taken in must not raise: it is
-        logged and passed over. Events of a journal are `JournalEvent`s. A batch has events of one journal or outbox.
+        logged and passed over. Events of a journal are `JournalEvent`s. A batch has events of one journal (of several
+        of its shards) or of one outbox.
         """
+
+
+class BackgroundTask(Protocol):
+    """Work beside the consumers, in the same process: one of each runs in the cluster, now and then two for a moment."""
+
+    @property
+    def name(self) -> str:
+        """For the log."""
+
+    async def run(self) -> None:
+        """Work until cancelled. What it raises is logged, and it is run again after a while."""

@@ -10,6 +10,7 @@ from actors.unique_ids import new_id
 from cluster.clock import DatabaseClock
 from cluster.entity_ref import EntityRefs
 from cluster.host import ClusterClient, ClusterPorts
+from cluster.observability import ClusterMetrics
 from cluster.transport import Transport
 from persistence.stores import Stores
 
@@ -34,9 +35,12 @@ class Member:
 
 
 @asynccontextmanager
-async def open_member(stores: Stores, transport: Transport) -> AsyncIterator[Member]:
+async def open_member(
+    stores: Stores, transport: Transport, metrics: ClusterMetrics | None = None
+) -> AsyncIterator[Member]:
     """A member, open as long as the context is. Waits until the database has said what time it is."""
-    ports = ClusterPorts(store=stores.ownership, transport=transport, new_id=new_id)
+    metrics = metrics or ClusterMetrics()
+    ports = ClusterPorts(store=stores.ownership, transport=transport, new_id=new_id, metrics=metrics)
     client = ClusterClient(ports)
     await client.start()
     try:

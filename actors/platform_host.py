@@ -3,17 +3,20 @@
 Knows no Ray: the actor (`shard_host_actor.py`), a co-located replica and the tests wrap this same object.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from actors.cart_expiry import CartExpiry
 from actors.gateway.port import PaymentGateway
 from actors.gateway.sandbox import SandboxGateway
+from actors.host_metrics import register_host
 from actors.price_book import PriceBook
 from actors.registry import ENTITY_TYPES
 from actors.runtime.entity_type import EntityType
@@ -25,8 +28,11 @@ from actors.unique_ids import new_id
 from cluster.entity_ref import EntityRefs
 from cluster.hashing import shard_of
 from cluster.host import ClusterHost, ClusterPorts
+from cluster.host_reports import pack_families
 from cluster.membership import HostIdentity
+from cluster.observability import ClusterMetrics
 from cluster.shard_runtime import HostContext
+from cluster.tracing import stop_tracing, tracing
 from cluster.transport import Transport
 from persistence.stores import Stores
 
@@ -69,6 +75,8 @@ class PlatformHost:
         self._incarnation = incarnation
         self._stores: Stores | None = None
         self._expiry: CartExpiry | None = None
+        self._gateway: PaymentGateway | None = None
+        self._registry = CollectorRegistry()
         self.cluster: ClusterHost | None = None
         self.runtime: HostRuntime | None = None
 
@@ -76,6 +84,7 @@ class PlatformHost:
         """Open the stores, join, begin to own shards."""
         self._stores = stores = await self._open_stores()
         ports = self._parts.ports(stores, self._parts.transport)
+        ports = replace(ports, metrics=ClusterMetrics(self._registry))
         self.cluster = ClusterHost(
             ports=ports,
             journals=stores.journals,
@@ -85,12 +94,13 @@ class PlatformHost:
         )
         await self.cluster.start()
         assert self.runtime is not None
+        register_host(self._registry, self.runtime)
         self._expiry = CartExpiry(stores.carts, self.runtime, self.cluster.clock, ports.settings.shard_count)
         self._expiry.start()
 
     def _build_runtime(self, context: HostContext, stores: Stores, ports: ClusterPorts) -> HostRuntime:
         refs = EntityRefs(region=context.region, clock=context.clock, new_id=ports.new_id)
-        gateway = self._parts.gateway(stores, lambda: context.clock.now().earliest_ms)
+        self._gateway = gateway = self._parts.gateway(stores, lambda: context.clock.now().earliest_ms)
         prices = PriceBook(stores.catalog, self._parts.monotonic_ms)
 
         def performer_for(local: LocalDelivery) -> RegionPerformer:
@@ -130,6 +140,10 @@ class PlatformHost:
             **msgspec.to_builtins(self.runtime.describe()),
         }
 
+    def metrics(self) -> bytes:
+        """What the host counts, as `cluster.host_reports.unpack_families` reads it."""
+        return pack_families(self._registry)
+
     async def drain(self) -> None:
         """Hand every shard on."""
         assert self.cluster is not None, "the host has not started"
@@ -143,8 +157,12 @@ class PlatformHost:
             await self.cluster.stop()
         if self.runtime is not None:
             await self.runtime.close()
+        if self._gateway is not None:
+            await self._gateway.close()
         if self._stores is not None:
             await self._stores.close()
+        if tracing():
+            await asyncio.to_thread(stop_tracing)
 
     async def kill(self) -> None:
         """End as `kill -9` would, for tests: nothing is flushed, handed on or told."""

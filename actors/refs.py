@@ -8,6 +8,7 @@ import msgspec
 from actors.runtime.entity_type import EntityType
 from cluster.entity_ref import EntityRefs
 from cluster.envelope import IdempotencyKey
+from cluster.tracing import cause, span
 
 
 class EntityReply(NamedTuple):
@@ -43,15 +44,21 @@ class TypedRefs:
     ) -> EntityReply:
         """Send one command and wait for its answer, at most `deadline_ms` (≤ 10 s) from now.
 
-        Without a `command_id` one is made: then only the region's own resends mean the same deed.
+        Without a `command_id` one is made: then only the region's own resends mean the same deed. What runs now
+        (`cluster.tracing.cause`) is the cause of everything that follows.
         """
         ref = self._refs.ref(entity_type, entity_id, self._types[entity_type].routing_key(entity_id))
-        envelope = ref.envelope(
-            self._encoder.encode(command),
-            command_id=command_id or "",
-            actor=actor,
-            idempotency=idempotency,
-            timeout_ms=deadline_ms,
-        )
-        reply = await ref.ask(envelope)
+        with span("ask", kind="client") as asked:
+            if asked:
+                asked.name(f"ask {entity_type} {type(command).__name__}")
+            envelope = ref.envelope(
+                self._encoder.encode(command),
+                command_id=command_id or "",
+                correlation_id=cause().correlation_id,
+                traceparent=asked.traceparent,
+                actor=actor,
+                idempotency=idempotency,
+                timeout_ms=deadline_ms,
+            )
+            reply = await ref.ask(envelope)
         return EntityReply(self._decoders[entity_type].decode(reply.payload), reply.replayed)

@@ -3,14 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Callable
-from typing import Any, Protocol, cast
-
-import ray
-from ray.actor import ActorClass, ActorHandle
-
-from cluster.ray_transport import NAMESPACE
-
-CALLS_MAX = 10_000
+from typing import Any, Protocol
 
 
 class ShardHost(Protocol):
@@ -23,7 +16,10 @@ class ShardHost(Protocol):
         """One exchange: envelopes in, whichever replies are ready out (`cluster.exchange`)."""
 
     def describe(self) -> dict[str, Any]:
-        """What the host is and carries, as plain data for people and metrics."""
+        """What the host is and carries, as plain data for people."""
+
+    def metrics(self) -> bytes:
+        """What the host counts (`cluster.host_reports.pack_families`)."""
 
     async def drain(self) -> None:
         """Hand every shard on and return when none is left, or the drain's own deadline has passed."""
@@ -60,6 +56,10 @@ class ShardHostActor:
         """See `ShardHost.describe`."""
         return self._host.describe()
 
+    async def metrics(self) -> bytes:
+        """See `ShardHost.metrics`."""
+        return self._host.metrics()
+
     async def drain(self) -> None:
         """See `ShardHost.drain`."""
         await self._host.drain()
@@ -67,23 +67,3 @@ class ShardHostActor:
     async def stop(self) -> None:
         """See `ShardHost.stop`; the process itself is ended by `ray.kill`."""
         await self._host.stop()
-
-
-def create_shard_host(actor_name: str, build_host: Callable[[], ShardHost]) -> ActorHandle[ShardHostActor]:
-    """Create the detached, named actor and return its handle at once; `ping` tells when it serves.
-
-    `build_host` runs in the actor's process: a module's function or a `functools.partial` of one. Never restarted by
-    Ray, never retried: an error means *outcome unknown*, and the region is the only one that sends again. Raises
-    `ValueError` if the name is taken.
-    """
-    actor_class: ActorClass[ShardHostActor] = ray.remote(ShardHostActor)
-    options = actor_class.options(
-        name=actor_name,
-        namespace=NAMESPACE,
-        lifetime="detached",
-        max_restarts=0,
-        max_task_retries=0,
-        max_concurrency=CALLS_MAX,
-        num_cpus=0,
-    )
-    return cast("ActorHandle[ShardHostActor]", options.remote(build_host))

@@ -4,20 +4,29 @@ Settings come from the environment, which every process of the node inherits.
 """
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import ray
 
+from actors.gateway.choice import open_gateway
+from actors.payment_settings import PaymentSettings
 from actors.platform_host import HostParts, PlatformHost
+from cluster.logs import configure_logs
 from cluster.membership import HostIdentity
 from cluster.ray_transport import NAMESPACE, RayTransport
 from cluster.settings import ClusterSettings
+from cluster.singletons import SingletonName
 from cluster.supervision import HostName
 from cluster.supervisor_actor import SUPERVISOR_NAME, start_supervisor
+from cluster.tracing import start_tracing
 from persistence.ports import Ownership
 from persistence.settings import StoreSettings
 from persistence.stores import open_stores
+
+SINGLETONS = {"consumers": "actors.consumers:build_consumers"}
+"""What runs once in the cluster. It starts beside the hosts, and nobody waits for it."""
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -26,7 +35,13 @@ POLL_S = 0.1
 
 def build_host(*, host: str, node: str, actor_name: str, incarnation: str) -> PlatformHost:
     """A host in the process of its actor. Called by the supervisor's import path."""
-    parts = HostParts(transport=RayTransport(timeout_ms=ClusterSettings().exchange_timeout_ms))
+    configure_logs(host)
+    start_tracing(host)
+    payments = PaymentSettings()
+    parts = HostParts(
+        transport=RayTransport(timeout_ms=ClusterSettings().exchange_timeout_ms),
+        gateway=lambda stores, now_ms: open_gateway(payments, stores.ledger, now_ms),
+    )
     return PlatformHost(
         open_stores=partial(open_stores, StoreSettings()),
         parts=parts,
@@ -53,6 +68,7 @@ def start_system() -> None:
         host_options={},
         open_store="actors.system:open_ownership",
         store_arguments={},
+        singletons=SINGLETONS,
     )
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
@@ -68,21 +84,26 @@ def start_system() -> None:
 
 
 def stop_system() -> None:
-    """Stop the supervisor, then the hosts: each flushes, hands on what it can, and leaves."""
+    """Stop the supervisor, then the singletons and the hosts: each host flushes, hands on what it can, and leaves."""
     _kill(SUPERVISOR_NAME)
-    hosts = _hosts()
+    actors = [*_actors(SingletonName.parse), *_hosts()]
     _ready, _late = (
-        ray.wait([handle.stop.remote() for handle in hosts], num_returns=len(hosts), timeout=STOP_TIMEOUT_S)
-        if hosts
+        ray.wait([handle.stop.remote() for handle in actors], num_returns=len(actors), timeout=STOP_TIMEOUT_S)
+        if actors
         else ([], [])
     )
-    for handle in hosts:
+    for handle in actors:
         ray.kill(handle)
 
 
 def _hosts() -> list[Any]:
+    return _actors(HostName.parse)
+
+
+def _actors(parse: Callable[[str], HostName | SingletonName | None]) -> list[Any]:
+    """The actors whose names this parses."""
     named = ray.util.list_named_actors(all_namespaces=True)
-    names = [actor["name"] for actor in named if actor["namespace"] == NAMESPACE and HostName.parse(actor["name"])]
+    names = [actor["name"] for actor in named if actor["namespace"] == NAMESPACE and parse(actor["name"])]
     found = []
     for name in names:
         try:

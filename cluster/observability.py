@@ -1,6 +1,12 @@
 """What sharding counts. Names start with `stampede_cluster_`; nothing is counted per envelope but faults."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from cluster.tracing import span_counts
 
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -34,3 +40,16 @@ class ClusterMetrics:
         self.recovery_seconds = Histogram(
             "stampede_cluster_recovery_seconds", "From claim to serving, per shard.", registry=registry
         )
+
+
+class TraceMetrics(Collector):
+    """What became of this process's spans; nothing while tracing is off."""
+
+    def collect(self) -> Iterator[Metric]:
+        """For a scrape."""
+        counts = span_counts()
+        if counts is not None:
+            spans = CounterMetricFamily("stampede_trace_spans", "Spans that ended, by outcome.", labels=("outcome",))
+            for outcome, count in (("sent", counts.sent), ("failed", counts.failed), ("dropped", counts.dropped)):
+                spans.add_metric((outcome,), count)
+            yield spans

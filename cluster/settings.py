@@ -77,6 +77,12 @@ class ClusterSettings(BaseSettings):
     hosts_per_node: int = Field(default=0, ge=0, description="0: max(1, cores - 1).")
     host_grace_ms: int = Field(default=60_000, gt=0, description="No host is killed before this age.")
     host_rejoin_ms: int = Field(default=5_000, gt=0, description="A host that lost its row may rejoin this long.")
+    singleton_silence_max_ms: int = Field(
+        default=10_000, gt=0, description="A singleton (the consumers' process) that does not answer is replaced then."
+    )
+    singleton_retire_ms: int = Field(
+        default=10_000, gt=0, description="A replaced singleton is killed when its successor has worked this long."
+    )
 
     @model_validator(mode="after")
     def _bounds_fit_together(self) -> "ClusterSettings":

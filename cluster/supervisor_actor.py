@@ -1,7 +1,6 @@
 """The Ray shell of `supervision`: looks, and carries out what was decided. Detached, stateless, restartable."""
 
 import asyncio
-import importlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -12,6 +11,9 @@ import structlog
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cluster.import_paths import load
+from cluster.logs import configure_logs
+from cluster.ray_singletons import SingletonWatch
 from cluster.ray_transport import NAMESPACE
 from cluster.settings import ClusterSettings
 from cluster.supervision import Action, HostName, KillHost, Memory, ReportExit, StartHost, decide
@@ -25,14 +27,10 @@ NODE_ID_LENGTH = 12
 HOST_CALLS_MAX = 10_000
 
 
-def load(path: str) -> Any:
-    """What `package.module:name` names."""
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
 class Supervisor:
     """Keeps `max(1, cores - 1)` hosts on every live node, and buries those whose process exit Ray reports.
+
+    Keeps one of each of `singletons` in the cluster as well: see `SingletonWatch`.
 
     `host_class`, `build_host` and `open_store` are import paths (`module:name`), so that this package need not know
     its users. In the host's process the actor is made as `host_class(build)`, where `build()` calls
@@ -49,8 +47,10 @@ class Supervisor:
         host_options: Mapping[str, Any],
         open_store: str,
         store_arguments: Mapping[str, Any],
+        singletons: Mapping[str, str] | None = None,
         settings: ClusterSettings | None = None,
     ) -> None:
+        configure_logs(SUPERVISOR_NAME)
         self._host_class = ray.remote(load(host_class))
         self._build_host = load(build_host)
         self._host_arguments = dict(host_arguments)
@@ -59,6 +59,7 @@ class Supervisor:
         self._store_arguments = dict(store_arguments)
         self._settings = settings or ClusterSettings()
         self._memory = Memory()
+        self._singletons = SingletonWatch(singletons or {}, self._settings)
         self._store: Ownership | None = None
         self._watch = asyncio.get_running_loop().create_task(self._run(), name="supervisor")
 
@@ -77,8 +78,11 @@ class Supervisor:
     async def _round(self) -> None:
         if self._store is None:
             self._store = await self._open_store(**self._store_arguments)
-        rows = await self._store.hosts()  # before the names, see `decide`
-        names, nodes = await asyncio.to_thread(_look)
+        try:
+            rows = await self._store.hosts()  # before the names, see `decide`
+        finally:  # singletons do not wait for the store
+            names, nodes = await asyncio.to_thread(_look)
+            await self._singletons.look(names)
         now_ms = time.monotonic_ns() // 1_000_000
         self._memory.observe([name for name in names if HostName.parse(name)], rows, now_ms)
         cores = {node[:NODE_ID_LENGTH]: count for node, count in nodes.items()}

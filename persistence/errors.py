@@ -27,3 +27,15 @@ class AlreadyExists(WriteRefused):
 
 class StaleVersion(WriteRefused):
     """The stored version is not the expected one."""
+
+
+class NotDelivered(Exception):
+    """A message was not taken over. `permanent`: this message never will be; else it may be sent again later.
+
+    The text says why, and repeats neither the message nor its recipient. `reply`: what the other side said, which may.
+    """
+
+    def __init__(self, reason: str, *, permanent: bool, reply: str = "") -> None:
+        super().__init__(reason)
+        self.permanent = permanent
+        self.reply = reply

@@ -8,11 +8,15 @@ Times are milliseconds since the epoch of the *database's* clock; money is integ
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from persistence.errors import WriteRefused
 from persistence.records import (
     AdminRecord,
+    AnswerService,
     CartRecord,
     CartWrite,
+    CatalogSku,
     CategoryRecord,
+    FoundOrders,
     Head,
     HostRow,
     IdempotencyRow,
@@ -21,13 +25,16 @@ from persistence.records import (
     LedgerRow,
     NewEvent,
     NotificationRow,
+    OrderFilter,
     OrderRow,
     OutboxRow,
     Page,
     PaymentRow,
+    PaymentTotals,
     PriceRecord,
     ProductQuery,
     ProductRecord,
+    ProductWrite,
     RefreshTokenRecord,
     ReturnRow,
     SearchPage,
@@ -35,9 +42,12 @@ from persistence.records import (
     ShardBatch,
     ShardRow,
     SnapshotRow,
+    StatusTotals,
     StockRow,
+    StockTotals,
     TimerRow,
     UserRecord,
+    UserTotals,
     ViewRow,
 )
 
@@ -113,6 +123,9 @@ class Journal(Protocol):
     async def read_at(self, shard: int, seqs: Sequence[int]) -> list[JournalEvent]:
         """The events at these seqs, in seq order (an entity's history)."""
 
+    async def read_behind(self, positions: Mapping[int, int], limit: int) -> list[JournalEvent]:
+        """What follows these seqs in these shards, at most `limit` events of each; each shard's in seq order."""
+
     async def timers(self, shard: int) -> list[TimerRow]:
         """Every timer row of a shard."""
 
@@ -132,6 +145,16 @@ class Orders(Protocol):
     async def list(self, *, user_id: str | None, status: str | None, limit: int, cursor: str | None) -> Page:
         """Newest first. Raises `ValueError` for a cursor that this adapter did not make."""
 
+    async def find(self, wanted: OrderFilter, *, limit: int, cursor: str | None, scan_max: int) -> FoundOrders:
+        """The orders that the filter lets through, newest first, and the cursor behind them; None at the end.
+
+        At most about `scan_max` orders are looked at in one call, so a page may be short, or empty, with more behind it.
+        Raises `ValueError` for a cursor that this adapter did not make.
+        """
+
+    async def totals(self, from_ms: int, to_ms: int) -> Sequence[StatusTotals]:
+        """The orders made in [from, to), by the status they have now; no row for a status that none has."""
+
 
 class Payments(Protocol):
     """Reads of `payments_view`, on the primary. Keyed by order id (the entity's id)."""
@@ -142,6 +165,9 @@ class Payments(Protocol):
     async def by_id(self, payment_id: str) -> PaymentRow | None:
         """One payment by its own id."""
 
+    async def totals(self, from_ms: int, to_ms: int) -> PaymentTotals:
+        """The payments made in [from, to)."""
+
 
 class Stock(Protocol):
     """Reads of `stock_view`, and what a SKU needs besides its journal."""
@@ -151,6 +177,18 @@ class Stock(Protocol):
 
     async def in_stock(self) -> frozenset[str]:
         """Every SKU with on_hand > reserved."""
+
+    async def levels(self, *, prefix: str, behind: str, available_max: int | None, limit: int) -> list[StockRow]:
+        """The SKUs behind `behind` ("" from the first) that begin with `prefix`, by code point; at most `limit`.
+
+        With `available_max` only those of which at most so many can be bought.
+        """
+
+    async def best_sold(self, limit: int) -> list[StockRow]:
+        """The SKUs that sold most, best first; none that sold nothing."""
+
+    async def totals(self, low_max: int) -> StockTotals:
+        """Counts of all SKUs; low is what has at most `low_max` units to buy."""
 
     async def snapshots(self, shard: int, skus: Sequence[str] | None = None) -> list[SnapshotRow]:
         """The newest snapshot of each of these SKUs (None: of every SKU in the shard)."""
@@ -203,11 +241,33 @@ class Catalog(Protocol):
         another product).
         """
 
+    async def save_products(self, writes: Sequence[ProductWrite]) -> Mapping[str, WriteRefused]:
+        """Write many, each as `save_product` would: product id → why it was refused; the others are written together.
+
+        A SKU that one of them lets go may be another's. At most one write a product (`ValueError`). Raises
+        `StoreUnavailable` if nothing was written, `OutcomeUnknown`.
+        """
+
+    async def products_by_id(self, product_ids: Sequence[str]) -> Mapping[str, ProductRecord]:
+        """Those of these products that are there."""
+
+    async def products_behind(self, product_id: str, limit: int) -> list[ProductRecord]:
+        """Whole products by id (code points), behind this id ("" from the first). Empty at the end.
+
+        Read page by page, every product that is there all the while comes once, whatever is changed meanwhile.
+        """
+
     async def delete_product(self, product_id: str, expected_version: int, events: Sequence[NewEvent]) -> None:
         """Leave a tombstone. Its SKUs' prices are replaced by nothing: they can no longer be bought."""
 
     async def categories(self) -> list[CategoryRecord]:
         """All categories by name, with product counts."""
+
+    async def category(self, category_id: str) -> CategoryRecord | None:
+        """One category with its product count."""
+
+    async def category_ids(self) -> frozenset[str]:
+        """The ids of all categories: cheap, for who only checks them."""
 
     async def save_category(self, category: CategoryRecord, expected_version: int) -> None:
         """Write at `expected_version` (0 = create). Raises `StaleVersion`, `AlreadyExists`."""
@@ -217,6 +277,12 @@ class Catalog(Protocol):
 
     async def prices(self, skus: Sequence[str]) -> Mapping[str, PriceRecord]:
         """The newest price version of each SKU that can be bought."""
+
+    async def skus(self, *, text: str, behind: str, limit: int) -> list[CatalogSku]:
+        """The SKUs on sale behind `behind` ("" from the first), by code point; at most `limit`.
+
+        With a `text` those that begin with it, or whose product's name contains it in any case.
+        """
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -234,11 +300,17 @@ class Users(Protocol):
     async def by_email(self, email_key: str) -> UserRecord | None:
         """One account by its case-folded e-mail."""
 
+    async def by_ids(self, user_ids: Sequence[str]) -> Mapping[str, UserRecord]:
+        """The accounts that exist, by id."""
+
     async def rename(self, user_id: str, first_name: str, last_name: str) -> UserRecord | None:
         """Change the names; None if there is no such account."""
 
     async def set_password(self, user_id: str, expected_version: int, password_hash: str, event: NewEvent) -> None:
         """Store a new hash, raise the password version, drop all refresh tokens. Raises `StaleVersion`."""
+
+    async def set_role(self, user_id: str, expected_version: int, role: str, event: NewEvent) -> None:
+        """Change the role, raise the password version, drop all refresh tokens. Raises `StaleVersion`."""
 
     async def password_versions(self, user_ids: Sequence[str]) -> Mapping[str, int]:
         """The current password version of each account that exists."""
@@ -247,17 +319,31 @@ class Users(Protocol):
         """Remember a refresh token."""
 
     async def use_refresh(self, token_hash: str, now_ms: int) -> RefreshTokenRecord | None:
-        """Mark it used and return it as it was *before*: `used_at_ms` not None means reuse. None: unknown."""
+        """Mark it used and return it as it was *before*: `used_at_ms` not None means reuse. None: unknown, or dropped."""
 
     async def drop_family(self, family: str) -> None:
-        """Revoke every token of a family."""
+        """Revoke every token of a family, also one that is added to it afterwards."""
+
+    async def totals(self, since_ms: int) -> UserTotals:
+        """Counts of the customers' accounts; new are those made at `since_ms` or later."""
 
     async def close(self) -> None:
         """Let go of connections."""
 
+    async def list(
+        self, *, email: str | None, role: str | None, limit: int, cursor: str | None
+    ) -> tuple[list[UserRecord], str | None]:
+        """Newest first, and the next cursor; `email` is the beginning of a case-folded one.
+
+        Raises `ValueError` for a cursor that this adapter did not make.
+        """
+
 
 class Ledger(Protocol):
-    """The sandbox gateway's durable ledger. It stands for someone else's system: nothing else reads it but the audit."""
+    """The gateway's durable ledger: nothing but the gateway's adapter and the audit reads it.
+
+    The sandbox decides by it, as someone else's system would; the Stripe adapter writes down what Stripe said.
+    """
 
     async def put(self, rows: Sequence[LedgerRow]) -> Mapping[str, LedgerRow]:
         """Insert each unless its key is there; returns what stands under each key afterwards."""
@@ -292,8 +378,11 @@ class Cursors(Protocol):
 class Notifications(Protocol):
     """Messages to customers: the built-in mailbox, and what is to be sent."""
 
-    async def add(self, rows: Sequence[NotificationRow]) -> frozenset[str]:
-        """Insert each unless its event has one on that channel; returns the ids that were inserted."""
+    async def add(self, rows: Sequence[NotificationRow], events: Sequence[NewEvent] = ()) -> frozenset[str]:
+        """Insert each unless its event has one on that channel; returns the ids that were inserted.
+
+        An event goes to the outbox, in the same statement, if the row that it names (`entity_id`) was inserted.
+        """
 
     async def take_due(self, now_ms: int, lease_ms: int, limit: int) -> list[NotificationRow]:
         """Pending rows that are due, oldest first. Each is taken: not due again before `now_ms + lease_ms`.
@@ -317,6 +406,19 @@ class Notifications(Protocol):
         self, *, order_id: str | None, status: str | None, limit: int, cursor: str | None
     ) -> tuple[list[NotificationRow], str | None]:
         """Newest first, and the next cursor. Raises `ValueError` for a cursor that this adapter did not make."""
+
+
+class Mailer(Protocol):
+    """Hands the messages of one channel over to whoever delivers them."""
+
+    async def send(self, message: NotificationRow) -> None:
+        """Returns when it was taken over. Raises `NotDelivered`; it was then perhaps taken over all the same.
+
+        The same message carries the same id every time it is sent, so that its receiver can drop a repeat.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""
 
 
 class AdminRecords(Protocol):
@@ -345,17 +447,46 @@ class ProductSearch(Protocol):
         """Completions of what was typed so far, best first."""
 
     async def rebuild(self, products: AsyncIterator[Sequence[ProductRecord]]) -> int:
-        """Make the index anew from these; searches see the old one until the new one is whole. How many there are."""
+        """Make the index anew from these; searches see the old one until the new one is whole. How many there are.
+
+        What is indexed and removed meanwhile is in the new one too. Raises `StaleVersion` if another rebuild has begun.
+        """
+
+    async def is_built(self) -> bool:
+        """Whether a rebuild was ever finished: if not, products from before the index may be missing."""
 
 
 class Outbox(Protocol):
-    """Events of things without a journal, to be published in order and then removed."""
+    """Events of things without a journal: each stays until the one consumer of this outbox has taken it in.
 
-    async def take(self, limit: int) -> list[OutboxRow]:
-        """The oldest rows nobody else has taken."""
+    A consumer is one at a time: its epoch says which. Nothing is leased, so what a dead consumer had in hand is the
+    next one's first, in its place.
+    """
 
-    async def done(self, ids: Sequence[int]) -> None:
-        """Remove published rows."""
+    async def take(self) -> int:
+        """Become its consumer: the epoch, which is returned, goes up, and what the one before removes is refused."""
+
+    async def read(self, limit: int) -> list[OutboxRow]:
+        """The oldest rows, in order per entity. They stay until they are done."""
+
+    async def done(self, epoch: int, ids: Sequence[int]) -> bool:
+        """Remove rows. False if the epoch is no longer ours: nothing was removed."""
+
+
+class Retention(Protocol):
+    """Removes what nobody asks for any more. Each call takes at most `limit` of each kind, the oldest first.
+
+    Returns how many there were; fewer than `limit` means that no more are so old.
+    """
+
+    async def forget_answers(self, service: AnswerService, before_ms: int, limit: int) -> int:
+        """Remembered answers of keyed requests that were given before this time."""
+
+    async def forget_refresh(self, before_ms: int, limit: int) -> int:
+        """Refresh tokens that expired before this time, and what is remembered of families that ended before it."""
+
+    async def forget_messages(self, before_ms: int, limit: int) -> int:
+        """Messages to customers, sent or failed, about what happened before this time."""
 
 
 class AuditReads(Protocol):
@@ -393,7 +524,7 @@ class AuditReads(Protocol):
         """Every return."""
 
     def ledger(self) -> AsyncIterator[Sequence[LedgerRow]]:
-        """Every movement in the sandbox gateway's ledger."""
+        """Every row of the gateway's ledger, intents too."""
 
     def prices(self) -> AsyncIterator[Sequence[PriceRecord]]:
         """Every price version. `name` is left empty: it is the product's."""

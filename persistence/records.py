@@ -7,6 +7,9 @@ import msgspec
 JournalService = Literal["orders", "inventory", "payments"]
 JOURNAL_SERVICES: tuple[JournalService, ...] = ("orders", "inventory", "payments")
 OutboxService = Literal["carts", "catalog", "users"]
+AnswerService = Literal["orders", "inventory", "payments", "carts"]
+"""Those that remember the answers of keyed requests."""
+ANSWER_SERVICES: tuple[AnswerService, ...] = ("orders", "inventory", "payments", "carts")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,6 +228,14 @@ class ProductRecord(Row, frozen=True, kw_only=True):
     updated_at_ms: int
 
 
+class ProductWrite(Row, frozen=True, kw_only=True):
+    """One product of a batch, to be written at `expected_version` (0 = create) with its events."""
+
+    product: ProductRecord
+    expected_version: int
+    events: tuple[NewEvent, ...] = ()
+
+
 class CategoryRecord(Row, frozen=True, kw_only=True):
     """A category; `product_count` is filled on reading."""
 
@@ -322,6 +333,9 @@ class RefreshTokenRecord(Row, frozen=True, kw_only=True):
     used_at_ms: int | None
 
 
+Channel = Literal["email", "sms"]
+
+
 class NotificationRow(Row, frozen=True, kw_only=True):
     """One message to a customer. There is at most one for an event and channel.
 
@@ -332,7 +346,7 @@ class NotificationRow(Row, frozen=True, kw_only=True):
     id: str
     event_id: str
     type: str
-    channel: Literal["email", "sms"]
+    channel: Channel
     recipient: str
     subject: str
     text_body: str
@@ -346,6 +360,7 @@ class NotificationRow(Row, frozen=True, kw_only=True):
     ended_at_ms: int | None
     error: str = ""
     traceparent: str = ""
+    correlation_id: str = ""
 
 
 class AdminRecord(Row, frozen=True, kw_only=True):
@@ -371,15 +386,23 @@ class OutboxRow(Row, frozen=True, kw_only=True):
     event: NewEvent
 
 
+OWN_TOPICS = {"notification": "notification-events"}
+"""Topic by entity type, of what shares another service's outbox; all others go to their service's."""
+
+
 # --- the payment gateway's own ledger ------------------------------------------------------------
 
 
 class LedgerRow(Row, frozen=True, kw_only=True):
-    """A movement in the sandbox gateway's ledger, keyed by idempotency key."""
+    """A movement at the payment gateway, keyed by idempotency key.
+
+    `intent`: none yet, but the adapter of a real gateway is about to make one: `reference` is the gateway's object for
+    it, `open` until a row under the movement's own key says what came of it.
+    """
 
     key: str
-    kind: Literal["capture", "refund"]
-    status: Literal["succeeded", "declined", "closed"]
+    kind: Literal["capture", "refund", "intent"]
+    status: Literal["succeeded", "declined", "closed", "open"]
     amount_minor: int
     currency: str
     reference: str
@@ -389,5 +412,65 @@ class LedgerRow(Row, frozen=True, kw_only=True):
     of_key: str = ""
 
 
+# --- what administrators look at --------------------------------------------------------------------
+
+
+class OrderFilter(Row, frozen=True, kw_only=True):
+    """Which orders. None: any. `from_ms` inclusive, `to_ms` exclusive, both of the order's making.
+
+    `email_key` is the case-folded address that the order is told to.
+    """
+
+    user_id: str | None = None
+    status: str | None = None
+    email_key: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+    min_total_minor: int | None = None
+    max_total_minor: int | None = None
+
+
+class StatusTotals(Row, frozen=True, kw_only=True):
+    """The orders that have a status now, and what they are worth."""
+
+    status: str
+    orders: int
+    total_minor: int
+
+
+class PaymentTotals(Row, frozen=True, kw_only=True):
+    """What payments brought, and what of it was given back since."""
+
+    payments: int
+    captured_minor: int
+    refunded_minor: int
+
+
+class StockTotals(Row, frozen=True, kw_only=True):
+    """Counts of SKUs. `low`: at most a threshold of units can be bought; `out`: none can (they are low too)."""
+
+    skus: int
+    low: int
+    out: int
+
+
+class CatalogSku(Row, frozen=True, kw_only=True):
+    """A SKU that the catalog sells, and whose it is."""
+
+    sku: str
+    product_id: str
+    name: str
+
+
+class UserTotals(Row, frozen=True, kw_only=True):
+    """How many accounts of customers there are, and how many of them were made since a moment."""
+
+    customers: int
+    new: int
+
+
 Page = tuple[list[OrderRow], str | None, int | None]
 """Rows, the next cursor, and the total when it is known."""
+
+FoundOrders = tuple[list[OrderRow], str | None]
+"""Rows, and the cursor behind what was looked at."""

@@ -2,8 +2,10 @@
 
 from typing import Literal, Self, get_args
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from persistence.smtp_url import parse_sender, parse_smtp_url
 
 Schema = Literal["cluster", "orders", "inventory", "payments", "users", "catalog", "carts", "gateway"]
 SCHEMAS: tuple[Schema, ...] = get_args(Schema)
@@ -12,13 +14,34 @@ CODE_VERSION = "0.1.0"
 """The version of this code that a schema's `min_code_version` is held against."""
 
 
-class StoreSettings(BaseSettings):
+class MailSettings(BaseSettings):
+    """Where mail goes, and whom it is from."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="Mail server, `smtp://user:password@host:port` or `smtps://…`; without it mail is kept.",
+    )
+    mail_from: str = Field(
+        default="Stampede <no-reply@stampede.local>",
+        validation_alias="STAMPEDE_MAIL_FROM",
+        description="Sender of mail: `Shop <shop@example.com>`.",
+    )
+
+    @model_validator(mode="after")
+    def _check_mail(self) -> Self:
+        parse_sender(self.mail_from)
+        if self.smtp_url is not None:
+            parse_smtp_url(self.smtp_url.get_secret_value())
+        return self
+
+
+class StoreSettings(MailSettings):
     """One PostgreSQL URL for everything, and one a service for whoever keeps them apart. Times in ms.
 
     `StoreSettings()` reads the environment; it raises `pydantic.ValidationError` without a `DATABASE_URL`.
     """
-
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
     # The dots mean required; written as a default, for the environment usually gives it.
     database_url: SecretStr = Field(default=..., description="Used by every schema that has no URL of its own.")
@@ -31,7 +54,7 @@ class StoreSettings(BaseSettings):
     users_database_url: SecretStr | None = Field(default=None, description="Accounts and refresh tokens.")
     catalog_database_url: SecretStr | None = Field(default=None, description="Products, categories and price versions.")
     carts_database_url: SecretStr | None = Field(default=None, description="Carts.")
-    gateway_database_url: SecretStr | None = Field(default=None, description="The sandbox payment gateway's ledger.")
+    gateway_database_url: SecretStr | None = Field(default=None, description="The payment gateway's ledger.")
 
     pool_connections_max: int = Field(
         default=8,

@@ -3,42 +3,62 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from persistence.memory.admin_records import MemoryAdminRecords
 from persistence.memory.audit_reads import MemoryAuditReads
 from persistence.memory.carts import MemoryCarts
 from persistence.memory.catalog import MemoryCatalog
+from persistence.memory.consumer_cursors import MemoryCursors
 from persistence.memory.journal import MemoryJournal
 from persistence.memory.ledger import MemoryLedger
+from persistence.memory.notifications import MemoryNotifications
 from persistence.memory.outbox import MemoryOutbox
 from persistence.memory.ownership import MemoryOwnership
+from persistence.memory.product_search import MemoryProductSearch
+from persistence.memory.retention import MemoryRetention
 from persistence.memory.seams import Seams
 from persistence.memory.tables import MemoryTables
 from persistence.memory.users import MemoryUsers
 from persistence.memory.views import MemoryOrders, MemoryPayments, MemoryStock
 from persistence.ports import (
+    AdminRecords,
     AuditReads,
     Carts,
     Catalog,
+    Cursors,
     Journal,
     Ledger,
+    Mailer,
+    Notifications,
     Orders,
     Outbox,
     Ownership,
     Payments,
+    ProductSearch,
+    Retention,
     Stock,
     Users,
 )
+from persistence.postgres.admin_records import PostgresAdminRecords
 from persistence.postgres.audit_reads import PostgresAuditReads
 from persistence.postgres.carts import PostgresCarts
 from persistence.postgres.catalog import PostgresCatalog
+from persistence.postgres.consumer_cursors import PostgresCursors
 from persistence.postgres.database import Database
 from persistence.postgres.journal import PostgresJournal
 from persistence.postgres.ledger import PostgresLedger
+from persistence.postgres.notifications import PostgresNotifications
 from persistence.postgres.outbox import PostgresOutbox
 from persistence.postgres.ownership import PostgresOwnership
+from persistence.postgres.probes import probe_of
+from persistence.postgres.product_search import PostgresProductSearch
+from persistence.postgres.retention import PostgresRetention
 from persistence.postgres.users import PostgresUsers
 from persistence.postgres.views import PostgresOrders, PostgresPayments, PostgresStock
-from persistence.records import JOURNAL_SERVICES, JournalService, OutboxService
+from persistence.records import ANSWER_SERVICES, JOURNAL_SERVICES, Channel, JournalService, OutboxService
 from persistence.settings import SCHEMAS, StoreSettings
+from persistence.sms_log import SmsLog
+from persistence.smtp.mailer import SmtpMailer
+from persistence.smtp_url import parse_sender, parse_smtp_url
 
 
 async def _nothing_to_close() -> None:
@@ -56,9 +76,17 @@ class Stores:
     stock: Stock
     carts: Carts
     catalog: Catalog
+    search: ProductSearch
     users: Users
+    notifications: Notifications
+    admin_records: AdminRecords
     ledger: Ledger
+    retention: Retention
     outboxes: dict[OutboxService, Outbox] = field(default_factory=dict)
+    cursors: dict[JournalService, Cursors] = field(default_factory=dict)
+    mailers: dict[Channel, Mailer] = field(default_factory=dict)
+    probes: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+    """By store: raises `StoreUnavailable` unless it answers."""
     let_go: Callable[[], Awaitable[None]] = _nothing_to_close
 
     async def close(self) -> None:
@@ -77,7 +105,11 @@ async def open_stores(settings: StoreSettings) -> Stores:
     for database in databases:
         await database.open()
 
+    mailers = _mailers(settings)
+
     async def let_go() -> None:
+        for mailer in mailers.values():
+            await mailer.close()
         for database in databases:
             await database.close()
 
@@ -93,15 +125,34 @@ async def open_stores(settings: StoreSettings) -> Stores:
         stock=PostgresStock(pools[settings.url("inventory")]),
         carts=PostgresCarts(carts),
         catalog=PostgresCatalog(catalog),
+        search=PostgresProductSearch(catalog),
         users=PostgresUsers(users),
+        notifications=PostgresNotifications(users),
+        admin_records=PostgresAdminRecords(users),
         ledger=PostgresLedger(gateway),
+        retention=PostgresRetention({service: pools[settings.url(service)] for service in ANSWER_SERVICES}, users),
         outboxes={
             "carts": PostgresOutbox("carts", carts),
             "catalog": PostgresOutbox("catalog", catalog),
             "users": PostgresOutbox("users", users),
         },
+        cursors={service: PostgresCursors(service, pools[settings.url(service)]) for service in JOURNAL_SERVICES},
+        mailers=mailers,
+        probes={
+            f"postgresql.{schema}": probe_of(gateway if schema == "gateway" else pools[settings.url(schema)], schema)
+            for schema in SCHEMAS
+        },
         let_go=let_go,
     )
+
+
+def _mailers(settings: StoreSettings) -> dict[Channel, Mailer]:
+    """By channel; what has none is kept in the built-in mailbox."""
+    mailers: dict[Channel, Mailer] = {"sms": SmsLog()}
+    if settings.smtp_url is not None:
+        server = parse_smtp_url(settings.smtp_url.get_secret_value())
+        mailers["email"] = SmtpMailer(server, parse_sender(settings.mail_from))
+    return mailers
 
 
 def open_memory_stores(
@@ -123,21 +174,28 @@ def open_memory_stores(
         service: MemoryJournal(service, held.journals[service], hooks, fencing, views_joined)
         for service in JOURNAL_SERVICES
     }
+    ownership = MemoryOwnership(held.cluster, now_ms, hooks)
     return Stores(
-        ownership=MemoryOwnership(held.cluster, now_ms, hooks),
+        ownership=ownership,
         journals=journals,
         orders=MemoryOrders(held.journals["orders"], hooks),
         payments=MemoryPayments(held.journals["payments"], hooks),
         stock=MemoryStock(held.journals["inventory"], hooks),
         carts=MemoryCarts(held.carts, now_ms, hooks),
         catalog=MemoryCatalog(held.catalog, hooks),
+        search=MemoryProductSearch(held.search, hooks),
         users=MemoryUsers(held.users, hooks),
+        notifications=MemoryNotifications(held.users, hooks),
+        admin_records=MemoryAdminRecords(held.users.admin_records, hooks),
         ledger=MemoryLedger(held.ledger, hooks),
+        retention=MemoryRetention(held, hooks),
         outboxes={
-            "carts": MemoryOutbox(held.carts.outbox, now_ms, hooks),
-            "catalog": MemoryOutbox(held.catalog.outbox, now_ms, hooks),
-            "users": MemoryOutbox(held.users.outbox, now_ms, hooks),
+            "carts": MemoryOutbox(held.carts.outbox, hooks),
+            "catalog": MemoryOutbox(held.catalog.outbox, hooks),
+            "users": MemoryOutbox(held.users.outbox, hooks),
         },
+        cursors={service: MemoryCursors(service, held.journals[service], hooks) for service in JOURNAL_SERVICES},
+        probes={"memory": ownership.now_ms},
     )
 
 

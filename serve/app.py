@@ -6,9 +6,29 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
+from cluster.host_reports import HostReports, NoHosts
 from persistence.stores import Stores
 from serve import openapi, problem_handlers
-from serve.api import auth, cart, categories, docs, health, inventory, orders, payments, products, users
+from serve.admin_stats import ShopStats
+from serve.api import (
+    admin,
+    admin_audit,
+    admin_users,
+    auth,
+    cart,
+    categories,
+    dev_mail,
+    docs,
+    health,
+    inventory,
+    notifications,
+    orders,
+    payment_webhook,
+    payments,
+    products,
+    search,
+    users,
+)
 from serve.auth.guard import Guard
 from serve.auth.passwords import PasswordHasher
 from serve.auth.rate_limits import RateLimiter, SlidingWindows, Unlimited
@@ -17,31 +37,41 @@ from serve.clock import Clock
 from serve.deps import EntityRefs, MergeCart, Services
 from serve.health_checks import HealthChecks
 from serve.metrics import Metrics
+from serve.middleware.admin_records import AdminRecordsMiddleware
 from serve.middleware.body_limit import BodyLimitMiddleware
+from serve.middleware.cause import CauseMiddleware
 from serve.middleware.client_address import ClientAddressMiddleware
 from serve.middleware.cors import CorsMiddleware
 from serve.middleware.head import HeadMiddleware
 from serve.middleware.last_resort import LastResortMiddleware
 from serve.middleware.metrics import MetricsMiddleware
 from serve.middleware.request_id import RequestIdMiddleware
+from serve.middleware.request_log import RequestLog
 from serve.middleware.security_headers import SecurityHeadersMiddleware
 from serve.route import GuardedRoute
 from serve.settings import ServeSettings
 from serve.shop.cart_merge import merge_at_login
 from serve.shop.offers import Offers
 from serve.shop.shop_ids import shop_ids_of
+from serve.shop.webhook_signatures import webhook_signatures_of
 from serve.stock_reads import StockReads
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     # Matched in this order: what is asked most comes first.
     products.router,
+    search.router,
     cart.router,
     orders.router,
     payments.router,
+    payment_webhook.router,
     inventory.router,
     categories.router,
     auth.router,
     users.router,
+    admin.router,
+    admin_users.router,
+    admin_audit.router,
+    notifications.router,
     health.router,
 )
 """Every service's routes. A new api module adds its router here, and nothing else."""
@@ -55,9 +85,14 @@ def build_app(
     *,
     merge_cart: MergeCart | None = merge_at_login,
     limiter: RateLimiter | None = None,
+    hosts: HostReports | None = None,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
-    """The application over the given entities, stores and clock. It opens nothing and closes nothing of these."""
-    services = _services(refs, stores, settings, clock, merge_cart, limiter)
+    """The application over the given entities, stores and clock. It opens nothing and closes nothing of these.
+
+    `hosts` are the other processes of the cluster, for the metrics and the administrators.
+    """
+    services = _services(refs, stores, settings, clock, merge_cart, limiter, hosts or NoHosts(), metrics or Metrics())
     app = FastAPI(
         title="Stampede",
         version=openapi.VERSION,
@@ -91,6 +126,8 @@ def _optional_routers(settings: ServeSettings) -> list[APIRouter]:
         found.append(health.metrics_router)
     if settings.docs_served:
         found.append(docs.router)
+    if not settings.production:
+        found.append(dev_mail.router)
     return found
 
 
@@ -101,6 +138,8 @@ def _services(
     clock: Clock,
     merge_cart: MergeCart | None,
     limiter: RateLimiter | None,
+    hosts: HostReports,
+    metrics: Metrics,
 ) -> Services:
     chosen = limiter or (SlidingWindows(clock.now_ms) if settings.limits_enabled else Unlimited())
     signer = signer_of(settings)
@@ -120,8 +159,11 @@ def _services(
         stock=StockReads(stores.stock, clock, max_age_ms=settings.catalog_stock_age_ms),
         offers=Offers(stores.catalog, stores.stock, clock),
         ids=shop_ids_of(settings),
+        webhook=webhook_signatures_of(settings),
         health=HealthChecks(stores, clock, timeout_ms=settings.health_check_timeout_ms),
-        metrics=Metrics(),
+        metrics=metrics,
+        hosts=hosts,
+        stats=ShopStats(stores, clock, low_stock_max=settings.inventory_low_stock_max),
         merge_cart=merge_cart,
     )
 
@@ -131,11 +173,19 @@ def _middleware(services: Services) -> list[Middleware]:
     settings = services.settings
     return [
         Middleware(RequestIdMiddleware),
+        Middleware(CauseMiddleware),
         Middleware(SecurityHeadersMiddleware, hsts=settings.production),
-        Middleware(MetricsMiddleware, metrics=services.metrics),
+        Middleware(
+            MetricsMiddleware,
+            metrics=services.metrics,
+            log=RequestLog(slow_ms=settings.http_slow_request_ms, every=settings.http_log_requests),
+        ),
         Middleware(CorsMiddleware, origins=settings.http_cors_origins),
         Middleware(HeadMiddleware),
+        Middleware(AdminRecordsMiddleware, records=services.stores.admin_records, clock=services.clock),
         Middleware(LastResortMiddleware),
         Middleware(ClientAddressMiddleware, trusted_proxies=settings.proxies_believed),
-        Middleware(BodyLimitMiddleware, bytes_max=settings.http_body_bytes_max),
+        Middleware(
+            BodyLimitMiddleware, bytes_max=settings.http_body_bytes_max, timeout_ms=settings.http_body_timeout_ms
+        ),
     ]

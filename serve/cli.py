@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from serve.admin_cli import admin_app
 from serve.platform import checks, state
 from serve.platform import logs as log_files
+from serve.platform.data_dir import DataDir, default_data_dir, export_folder
 from serve.platform.database import reachable
 from serve.platform.detach import REPORT_VARIABLE, up_detached
 from serve.platform.down import down as stop_platform
@@ -20,7 +22,7 @@ from serve.platform.folder import DataFolder
 from serve.platform.report import PipeReport, Report, TerminalReport
 from serve.platform.state import PlatformState
 from serve.platform.status import EXIT_NOT_RUNNING, print_status, read_status
-from serve.platform.steps import DATA_DIR_VARIABLE, UpOptions
+from serve.platform.steps import UpOptions
 from serve.platform.up import up as run_platform
 from serve.platform.welcome import welcome
 
@@ -31,25 +33,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(admin_app, name="admin")
+import_app = typer.Typer(help="Take files into the platform.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
+export_app = typer.Typer(help="Write files from the platform.", no_args_is_help=True)
+app.add_typer(export_app, name="export")
 out = Console()
-
-
-def _default_data_dir() -> Path:
-    """`.stampede` in the checkout, from wherever it is called; an installed package takes the present folder."""
-    root = Path(__file__).resolve().parents[1]
-    return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / ".stampede"
-
-
-DataDir = Annotated[
-    Path,
-    typer.Option(
-        "--data-dir",
-        envvar=DATA_DIR_VARIABLE,
-        default_factory=_default_data_dir,
-        show_default=".stampede in the checkout",
-        help="The platform's data folder.",
-    ),
-]
 
 
 @app.command()
@@ -146,7 +135,7 @@ def audit(
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Check the invariants of money and stock from the stores."""
-    with reachable(_export(data_dir)):
+    with reachable(export_folder(data_dir)):
         from persistence.settings import StoreSettings
         from serve import audit as platform_audit
 
@@ -155,9 +144,22 @@ def audit(
 
 
 @app.command()
+def reindex(data_dir: DataDir) -> None:
+    """Rebuild the search index from the catalog; searches go on meanwhile."""
+    folder = export_folder(data_dir)
+    running = state.running(folder) is not None
+    with reachable(folder):
+        from persistence.settings import StoreSettings
+        from serve import reindex as platform_reindex
+
+        code = platform_reindex.run(StoreSettings(), out, running=running)
+    raise typer.Exit(code)
+
+
+@app.command()
 def demo(data_dir: DataDir) -> None:
     """Play a customer's way through the running platform, step by step."""
-    found = state.require_running(_export(data_dir))
+    found = state.require_running(export_folder(data_dir))
     from serve import demo as platform_demo
 
     raise typer.Exit(platform_demo.run(found.urls["api"]))
@@ -166,14 +168,53 @@ def demo(data_dir: DataDir) -> None:
 @app.command()
 def token(data_dir: DataDir, service: Annotated[str, typer.Option("--service", help="The service's name.")]) -> None:
     """Issue a token for another service."""
-    _export(data_dir).require()
+    export_folder(data_dir).require()
     from serve.auth import service_tokens
-    from serve.settings import ServeSettings
+    from serve.platform.settings import read_settings
 
     try:
-        typer.echo(service_tokens.issue(service, ServeSettings()))
+        typer.echo(service_tokens.issue(service, read_settings()))
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+@import_app.command("products")
+def import_products(
+    data_dir: DataDir,
+    file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file of products.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would become of it.")] = False,
+    create_categories: Annotated[bool, typer.Option("--create-categories", help="Make the missing ones.")] = False,
+    format: Annotated[str | None, typer.Option("--format", help="csv or jsonl, whatever the file's name.")] = None,  # noqa: A002
+) -> None:
+    """Create and change products from a file; the exit code is 1 if some were refused, 2 if the file was."""
+    from persistence.settings import StoreSettings
+    from serve.catalog import command
+    from serve.platform.settings import read_settings
+
+    folder = export_folder(data_dir)
+    options = command.ImportOptions(
+        currency=read_settings().catalog_currency,
+        format=format,
+        create_categories=create_categories,
+        dry_run=dry_run,
+    )
+    with reachable(folder):
+        code = command.run_import(StoreSettings(), file, options, out)
+    raise typer.Exit(code)
+
+
+@export_app.command("products")
+def export_products(
+    data_dir: DataDir,
+    file: Annotated[Path, typer.Argument(help="The .csv or .jsonl file to write; - is stdout.")],
+    format: Annotated[str | None, typer.Option("--format", help="csv or jsonl, whatever the file's name.")] = None,  # noqa: A002
+) -> None:
+    """Write all products to a file that an import takes."""
+    from persistence.settings import StoreSettings
+    from serve.catalog import command
+
+    with reachable(export_folder(data_dir)):
+        command.run_export(StoreSettings(), file, format, Console(stderr=True))
 
 
 def main() -> None:
@@ -191,15 +232,8 @@ def _report() -> Report:
     return TerminalReport(out) if descriptor is None else PipeReport(int(descriptor))
 
 
-def _export(data_dir: Path) -> DataFolder:
-    """Name the folder in the environment too, where the settings look for it."""
-    folder = DataFolder(data_dir)
-    os.environ[DATA_DIR_VARIABLE] = str(folder.path)
-    return folder
-
-
 def _named(data_dir: Path) -> str:
-    return "" if data_dir.resolve() == _default_data_dir().resolve() else f" --data-dir {data_dir}"
+    return "" if data_dir.resolve() == default_data_dir().resolve() else f" --data-dir {data_dir}"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from starlette.requests import Request
 
 from actors.refs import EntityReply as EntityReply  # noqa: PLC0414 - part of EntityRefs, re-exported with it
 from cluster.envelope import IdempotencyKey
+from cluster.host_reports import HostReports
 from persistence.stores import Stores
+from serve.admin_stats import ShopStats
 from serve.auth.guard import Guard
 from serve.auth.passwords import PasswordHasher
 from serve.auth.principal import Principal
@@ -21,6 +23,7 @@ from serve.metrics import Metrics
 from serve.settings import ServeSettings
 from serve.shop.offers import Offers
 from serve.shop.shop_ids import ShopIds
+from serve.shop.webhook_signatures import WebhookSignatures
 from serve.stock_reads import StockReads
 
 
@@ -67,8 +70,12 @@ class Services:
     stock: StockReads
     offers: Offers
     ids: ShopIds
+    webhook: WebhookSignatures
     health: HealthChecks
     metrics: Metrics
+    hosts: HostReports
+    """The other processes of the cluster: `describe()` and `metrics()` ask them all."""
+    stats: ShopStats
     merge_cart: MergeCart | None = None
 
 

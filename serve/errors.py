@@ -10,12 +10,14 @@ from actors.domain.decision import Rejected
 from serve.schemas.money import money_number
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+PROBLEM_TYPE_PREFIX: Final = "urn:stampede:problem:"
 
 PROBLEMS: Final[Mapping[str, tuple[int, str]]] = {
     # The request itself
     "malformed-json": (400, "The body is not valid JSON"),
     "malformed-request": (400, "The request could not be read"),
     "wrong-password": (400, "The current password is wrong"),
+    "invalid-signature": (400, "The signature is missing, wrong or too old"),
     "unauthenticated": (401, "A valid token is required"),
     "invalid-credentials": (401, "The e-mail or the password is wrong"),
     "invalid-token": (401, "The token is not valid"),
@@ -27,6 +29,7 @@ PROBLEMS: Final[Mapping[str, tuple[int, str]]] = {
     "reservation-not-found": (404, "There is no such reservation"),
     "payment-not-found": (404, "There is no such payment"),
     "method-not-allowed": (405, "The resource does not support this method"),
+    "request-timeout": (408, "The request did not arrive in time"),
     "body-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be application/json"),
     "invalid-fields": (422, "Some fields are not acceptable"),

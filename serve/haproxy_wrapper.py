@@ -22,7 +22,9 @@ _MARK = "# corrected by stampede\n"
 
 def _problem(status: int, code: str, title: str) -> str:
     """The arguments of an HAProxy answer: a problem+json body, and Retry-After where repeating may help."""
-    body = f'{{"type":"about:blank","title":"{title}","status":{status},"code":"{code}"}}'.replace('"', '\\"')
+    body = f'{{"type":"urn:stampede:problem:{code}","title":"{title}","status":{status},"code":"{code}"}}'.replace(
+        '"', '\\"'
+    )
     retry = " hdr Retry-After 1" if status > 500 else ""
     return f'content-type application/problem+json string "{body}"{retry}'
 

@@ -10,6 +10,7 @@ import msgspec
 from persistence.errors import StoreError
 from persistence.stores import Stores
 from serve.clock import Clock
+from serve.consumer_progress import ConsumerProgress
 from serve.fresh_cache import FreshCache
 
 _NOBODY: Final = "-"
@@ -29,24 +30,34 @@ class Check(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+NOTIFIER: Final = "notifier"
+"""The consumer that makes notifications of events, by its name in the cursors."""
+
+_PROGRESS_EVERY_MS: Final = 5_000
+
+
+class _Stuck(Exception):
+    """A service's store answers, and its work stands still."""
+
+
 Probe = Callable[[], Awaitable[object]]
 
 
 class HealthChecks:
-    """Asks every store, in parallel, each with a short deadline."""
+    """Asks every service and every store, in parallel, each with a short deadline."""
 
     def __init__(self, stores: Stores, clock: Clock, *, timeout_ms: int) -> None:
         self._stores = stores
         self._clock = clock
         self._timeout_ms = timeout_ms
-        self._services = _probes_of(stores)
+        self._probes = {**_services_of(stores, clock), **stores.probes}
         self._health: FreshCache[str, Mapping[str, Check]] = FreshCache(
             self._check, max_age_ms=_CACHED_MS, now_ms=clock.now_ms
         )
         self._ready: FreshCache[str, Check] = FreshCache(self._check_ready, max_age_ms=_CACHED_MS, now_ms=clock.now_ms)
 
     async def services(self) -> Mapping[str, Check]:
-        """A check for each service and for the cluster's own store, by name."""
+        """A check for each service, for the cluster's table, and for each store, by name."""
         return await self._health.get(_KEY) or {}
 
     async def ready(self) -> Check:
@@ -56,8 +67,8 @@ class HealthChecks:
         return found
 
     async def _check(self, keys: Sequence[str]) -> Mapping[str, Mapping[str, Check]]:
-        checks = await asyncio.gather(*(self._ask(probe) for probe in self._services.values()))
-        found = dict(zip(self._services, checks, strict=True))
+        checks = await asyncio.gather(*(self._ask(probe) for probe in self._probes.values()))
+        found = dict(zip(self._probes, checks, strict=True))
         return dict.fromkeys(keys, found)
 
     async def _ask(self, probe: Probe) -> Check:
@@ -70,6 +81,8 @@ class HealthChecks:
             detail = "no answer in time"
         except StoreError:
             detail = "store unavailable"
+        except _Stuck as stuck:
+            detail = str(stuck)
         return Check(not detail, (time.monotonic_ns() - started_ns) // 1_000_000, detail)
 
     async def _check_ready(self, keys: Sequence[str]) -> Mapping[str, Check]:
@@ -89,8 +102,8 @@ class HealthChecks:
         return dict.fromkeys(keys, check)
 
 
-def _probes_of(stores: Stores) -> dict[str, Probe]:
-    """The services by name, each with the cheapest read of what it lives on; then the cluster's table and the store."""
+def _services_of(stores: Stores, clock: Clock) -> dict[str, Probe]:
+    """The services by name, each with the cheapest read of what it lives on; then the cluster's table."""
     return {
         "catalog": lambda: stores.catalog.product(_NOBODY),
         "inventory": lambda: stores.stock.load([_NOBODY]),
@@ -98,8 +111,26 @@ def _probes_of(stores: Stores) -> dict[str, Probe]:
         "order": lambda: stores.orders.load([_NOBODY]),
         "payment": lambda: stores.payments.load([_NOBODY]),
         "user": lambda: stores.users.password_versions([_NOBODY]),
-        # Its sent log lives beside the accounts.
-        "notification": lambda: stores.users.by_id(_NOBODY),
+        "notification": _notification(stores, clock),
         "cluster": stores.ownership.hosts,
-        "postgresql": stores.ownership.now_ms,
     }
+
+
+def _notification(stores: Stores, clock: Clock) -> Probe:
+    """Its own store, and now and then whether the orders' events are read at all."""
+    progress = ConsumerProgress(NOTIFIER, stores.journals["orders"], stores.cursors["orders"], clock.now_ms)
+    waiting = 0
+    looked_at_ms = -_PROGRESS_EVERY_MS
+
+    async def ask() -> None:
+        nonlocal waiting, looked_at_ms
+        now_ms = clock.now_ms()
+        if now_ms - looked_at_ms >= _PROGRESS_EVERY_MS:
+            waiting = await progress.waiting()
+            looked_at_ms = now_ms
+        else:
+            await stores.notifications.by_id(_NOBODY)
+        if waiting:
+            raise _Stuck(f"{waiting} events wait, and none was read for a minute")
+
+    return ask

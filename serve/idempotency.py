@@ -10,9 +10,7 @@ from fastapi import Depends, Header
 from pydantic import WithJsonSchema
 from starlette.requests import Request
 
-from cluster.envelope import IdempotencyKey
 from serve.errors import Problem
-from serve.route import route_template
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _DECLARED: Final = Header(
@@ -34,17 +32,6 @@ async def _read_key(request: Request, _declared: Annotated[str | None, _DECLARED
 
 ClientKey = Annotated[str | None, Depends(_read_key)]
 """Parameter type: the request's Idempotency-Key, or None. 422 if it is not acceptable."""
-
-
-def keyed(request: Request, key: str | None, principal: str) -> IdempotencyKey | None:
-    """The key in its scope, with this request's fingerprint; None without a key.
-
-    `principal` is the account's or service's id, or a guest's cart id (`idempotency_principal`).
-    """
-    if key is None:
-        return None
-    route = f"{request.method} {route_template(request)}"
-    return IdempotencyKey(principal=principal, route=route, key=key, fingerprint=fingerprint(request))
 
 
 def fingerprint(request: Request) -> str:

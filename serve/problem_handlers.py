@@ -12,13 +12,13 @@ from starlette.routing import Match
 
 from cluster.errors import ClusterError
 from persistence.errors import AlreadyExists, OutcomeUnknown, StaleVersion, StoreError, StoreUnavailable, WriteRefused
-from serve.errors import CODE_OF_STATUS, PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, not_found
+from serve.errors import CODE_OF_STATUS, PROBLEM_MEDIA_TYPE, PROBLEM_TYPE_PREFIX, PROBLEMS, Problem, not_found
 
 
 def problem_response(problem: Problem, instance: str) -> Response:
     """The answer for one problem; `instance` is the path that was asked for."""
     body: dict[str, object] = {
-        "type": f"urn:stampede:problem:{problem.code}",
+        "type": f"{PROBLEM_TYPE_PREFIX}{problem.code}",
         "title": problem.title,
         "status": problem.status_code,
         "detail": problem.detail or problem.title,
@@ -57,12 +57,10 @@ def _of_framework(error: HTTPException, request: Request) -> Problem:
 
 def _allowed(request: Request) -> str:
     """Every method of this path; the framework knows of one route's."""
-    methods = {
-        method
-        for route in request.app.routes
-        if route.matches(request.scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
+    matching = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    # A path of its own, such as /payments/webhook, is not also an id under /payments/.
+    literal = [route for route in matching if "{" not in route.path]
+    methods = {method for route in literal or matching for method in route.methods or ()}
     if "GET" in methods:
         methods.add("HEAD")
     return ", ".join(sorted(methods))

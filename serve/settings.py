@@ -1,14 +1,19 @@
 """Settings of the HTTP side, each from `STAMPEDE_<AREA>_<NAME>_<UNIT>`."""
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SECRET_BYTES_MIN = 32
 """HS256 keys shorter than the hash give less than its strength (RFC 7518, 3.2)."""
+
+BCRYPT_ROUNDS_PRODUCTION_MIN = 10
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
 class ServeSettings(BaseSettings):
@@ -46,6 +51,7 @@ class ServeSettings(BaseSettings):
     limits_requests_per_10s: int = Field(2_000, ge=1, description="requests per principal, or address when anonymous")
 
     http_body_bytes_max: int = Field(1_048_576, ge=1_024, description="largest request body")
+    http_body_timeout_ms: int = Field(10_000, ge=100, le=60_000, description="time that a whole body has to arrive")
     http_cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="exact origins that may call from a browser, separated by commas"
     )
@@ -56,11 +62,22 @@ class ServeSettings(BaseSettings):
         None, description="address of the platform's own ingress proxy; set by `up` where it starts one"
     )
     http_docs: bool | None = Field(None, description="serve /docs and /openapi.json (default: in development)")
+    http_slow_request_ms: int = Field(1_000, ge=1, le=60_000, description="requests that take longer are logged")
+    http_log_requests: bool = Field(False, description="log every request (at most 50 lines a second)")
     http_metrics: bool | None = Field(None, description="serve /metrics (default: in development)")
 
     catalog_currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="the shop's one currency (ISO 4217)")
     catalog_stock_age_ms: int = Field(1_000, ge=0, le=10_000, description="how old stock in product lists may be")
+    inventory_low_stock_max: int = Field(
+        5, ge=0, le=1_000_000, description="administrators see a SKU as low when at most so many can be bought"
+    )
     health_check_timeout_ms: int = Field(1_000, ge=10, le=10_000, description="time a store has to answer /health")
+
+    payments_webhook_secret: SecretStr | None = Field(
+        None, description="the payment gateway's endpoint secret, with which it signs its callbacks (Stripe: whsec_…)"
+    )
+    payments_webhook_secret_file: Path | None = Field(None, description="file with the endpoint secret")
+    payments_webhook_tolerance_s: int = Field(300, ge=1, le=3_600, description="how old a signature may be")
 
     ask_timeout_ms: int = Field(2_000, ge=10, le=10_000, description="deadline of a command to an entity")
     orders_place_timeout_ms: int = Field(8_000, ge=10, le=10_000, description="deadline of POST /orders")
@@ -98,15 +115,21 @@ class ServeSettings(BaseSettings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for network in self.proxies_believed:
-            ip_network(network)
+            _check_network(network)
         for kid, secret in self.auth_jwt_retired_secrets.items():
-            _check_secret(f"retired signing key {kid}", secret)
+            _check_secret(f"STAMPEDE_AUTH_JWT_RETIRED_SECRETS: key {kid}", secret)
         if self.auth_jwt_secret is not None:
             _check_secret("STAMPEDE_AUTH_JWT_SECRET", self.auth_jwt_secret)
         if self.ids_secret is not None:
             _check_secret("STAMPEDE_IDS_SECRET", self.ids_secret)
+        if self.payments_webhook_secret is not None:
+            _check_secret("STAMPEDE_PAYMENTS_WEBHOOK_SECRET", self.payments_webhook_secret)
         if "*" in self.http_cors_origins:
             raise ValueError("STAMPEDE_HTTP_CORS_ORIGINS must list exact origins, never *")
+        for origin in self.http_cors_origins:
+            if _ORIGIN.fullmatch(origin) is None:
+                # A browser compares the text: with a path, a slash or a capital it would never be the same.
+                raise ValueError(f"STAMPEDE_HTTP_CORS_ORIGINS: {origin} is not of the form https://shop.example[:port]")
         if self.production:
             self._check_production()
         return self
@@ -121,6 +144,32 @@ class ServeSettings(BaseSettings):
             raise ValueError("production refuses demo users: unset STAMPEDE_AUTH_DEMO_USERS")
         if not self.limits_enabled:
             raise ValueError("production refuses to run without rate limits: unset STAMPEDE_LIMITS_ENABLED")
+        if self.auth_bcrypt_rounds < BCRYPT_ROUNDS_PRODUCTION_MIN:
+            least = BCRYPT_ROUNDS_PRODUCTION_MIN
+            raise ValueError(f"production refuses a STAMPEDE_AUTH_BCRYPT_ROUNDS below {least}")
+
+
+def setting_faults(error: ValidationError, settings: type[BaseSettings]) -> str:
+    """What is wrong with settings of this class, by variable. What was given is left out: it may be a secret."""
+    prefix = str(settings.model_config.get("env_prefix", ""))
+    return "; ".join(
+        f"{_variable(prefix, each['loc'])} {each['msg'].removeprefix('Value error, ')}".strip()
+        for each in error.errors(include_input=False, include_url=False)
+    )
+
+
+def _variable(prefix: str, location: tuple[int | str, ...]) -> str:
+    if not location:
+        return ""
+    name = str(location[0])
+    return name if name.isupper() else f"{prefix}{name.upper()}"
+
+
+def _check_network(network: str) -> None:
+    try:
+        ip_network(network)
+    except ValueError:
+        raise ValueError(f"STAMPEDE_HTTP_TRUSTED_PROXIES: {network} is no address and no network") from None
 
 
 def _check_secret(name: str, secret: SecretStr) -> None:

@@ -1,17 +1,19 @@
 """Reads a JSON body strictly: exact numbers, no surprises, bounded in depth.
 
 Numbers with a fraction or an exponent become `Decimal` from their text, so no amount ever passes through a
-float. Refused as malformed (400): NaN and Infinity, repeated names, nesting beyond the limit, anything that is not
-UTF-8 JSON. Refused as fields (422): numbers out of every sensible range, NUL and lone surrogates in strings.
+float. Refused as malformed (400): NaN and Infinity, repeated names, nesting beyond the limit, more values than any
+request of ours has, anything that is not UTF-8 JSON. Refused as fields (422): numbers out of every sensible range, NUL
+and lone surrogates in strings.
 """
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final, NoReturn
 
 from serve.errors import Problem, invalid_field
 
 DEPTH_MAX: Final = 32
+SEPARATORS_MAX: Final = 50_000
 INTEGER_DIGITS_MAX: Final = 18
 DECIMAL_EXPONENT_MAX: Final = 15
 
@@ -22,9 +24,13 @@ def parse_strict(body: bytes) -> object:
     """The body as dicts, lists, strings, ints, Decimals, bools and None. Raises `Problem`."""
     try:
         text = body.decode("utf-8")
+        # Every value but the first of each list or object is behind a comma, and each of those behind a bracket.
+        # Commas within texts count too: a text of so many is none of ours either.
+        if sum(map(text.count, ",[{")) > SEPARATORS_MAX:
+            raise Problem("malformed-json", f"More than {SEPARATORS_MAX} values.")
         parsed: object = json.loads(
             text,
-            parse_float=Decimal,
+            parse_float=_fraction,
             parse_int=_integer,
             parse_constant=_refuse_constant,
             object_pairs_hook=_object,
@@ -43,6 +49,13 @@ def _integer(text: str) -> object:
     if len(text) > INTEGER_DIGITS_MAX:
         return _UNREADABLE
     return int(text)
+
+
+def _fraction(text: str) -> object:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return _UNREADABLE  # an exponent beyond what a Decimal can hold
 
 
 def _refuse_constant(name: str) -> NoReturn:

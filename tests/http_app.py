@@ -75,7 +75,7 @@ class FakeRefs:
 
 def settings_for_tests(data_dir: Path, **changes: Any) -> ServeSettings:
     given: dict[str, Any] = {"data_dir": data_dir, "auth_jwt_secret": SECRET, "ids_secret": SECRET, **changes}
-    given.setdefault("auth_bcrypt_rounds", 4)
+    given.setdefault("auth_bcrypt_rounds", 10 if given.get("env") == "production" else 4)
     return ServeSettings(**given)
 
 

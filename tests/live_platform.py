@@ -113,6 +113,10 @@ class LivePlatform:
         """The process that keeps the hosts; nothing while it is being replaced."""
         return self._titled("ray::Supervisor")
 
+    def consumers(self) -> list[psutil.Process]:
+        """The processes that follow the events, the oldest first; one of them, but while it is being replaced."""
+        return self._titled("ray::SingletonActor")
+
     def ingress(self) -> psutil.Process:
         """HAProxy's process."""
         return next(

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
+from actors.gateway.port import PaymentGateway
 from actors.gateway.sandbox import SandboxGateway
 from actors.price_book import PriceBook
 from actors.refs import TypedRefs
@@ -27,6 +29,7 @@ from cluster.local_transport import LocalTransport
 from cluster.membership import HostIdentity
 from cluster.settings import ClusterSettings
 from cluster.shard_runtime import HostContext
+from persistence.memory.tables import MemoryTables
 from persistence.stores import Stores, open_memory_stores
 from serve.app import build_app
 from serve.auth.principal import Role
@@ -64,6 +67,7 @@ class Account:
 class Shop:
     """Everything one test needs."""
 
+    app: FastAPI
     client: httpx.AsyncClient
     stores: Stores
     host: ClusterHost
@@ -112,10 +116,20 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(data_dir: Path, *, gateway_timeout_ms: int = 100, **settings: Any) -> AsyncIterator[Shop]:
-    """A shop with one product of three variants: 10 of LAPTOP-001, 5 of LAPTOP-001-32, no record of LAPTOP-001-64."""
-    stores = open_memory_stores(wall_ms)
-    host = _host(stores, gateway_timeout_ms)
+async def open_shop(
+    data_dir: Path,
+    *,
+    gateway_timeout_ms: int = 100,
+    gateway: Callable[[Stores], PaymentGateway] | None = None,
+    tables: MemoryTables | None = None,
+    **settings: Any,
+) -> AsyncIterator[Shop]:
+    """A shop with one product of three variants: 10 of LAPTOP-001, 5 of LAPTOP-001-32, no record of LAPTOP-001-64.
+
+    The gateway is the sandbox unless one is given; `tables`: for whoever wants to look into the stores.
+    """
+    stores = open_memory_stores(wall_ms, tables=tables)
+    host = _host(stores, gateway_timeout_ms, gateway)
     await host.start()
     chosen = settings_for_tests(data_dir, limits_enabled=False, **settings)
     refs = TypedRefs(EntityRefs(region=host.region, clock=host.clock, new_id=new_id), ENTITY_TYPES)
@@ -127,7 +141,7 @@ async def open_shop(data_dir: Path, *, gateway_timeout_ms: int = 100, **settings
             login = {"email": DEMO_ADMIN.email, "password": DEMO_ADMIN.password}
             token = (await client.post("/api/v1/auth/login", json=login)).json()["token"]
             service = signer_of(chosen).issue(subject="svc_test", role=Role.SERVICE, now_ms=wall_ms(), ttl_s=60)
-            shop = Shop(client, stores, host, chosen, _bearer(token), _bearer(service))
+            shop = Shop(app, client, stores, host, chosen, _bearer(token), _bearer(service))
             await _stock_shelves(shop)
             yield shop
     finally:
@@ -168,7 +182,9 @@ async def _stock_shelves(shop: Shop) -> None:
         assert answer.status_code == 200, answer.text
 
 
-def _host(stores: Stores, gateway_timeout_ms: int) -> ClusterHost:
+def _host(
+    stores: Stores, gateway_timeout_ms: int, chosen: Callable[[Stores], PaymentGateway] | None = None
+) -> ClusterHost:
     transport = LocalTransport()
     ports = ClusterPorts(
         store=stores.ownership, transport=transport, new_id=new_id, settings=ClusterSettings(shard_count=SHARDS)
@@ -176,7 +192,7 @@ def _host(stores: Stores, gateway_timeout_ms: int) -> ClusterHost:
     runtime_settings = RuntimeSettings(gateway_timeout_ms=gateway_timeout_ms)
     # Every price is read anew: tests change prices and order at once.
     prices = PriceBook(stores.catalog, count(0, 10_000).__next__)
-    gateway = SandboxGateway(stores.ledger, wall_ms)
+    gateway = chosen(stores) if chosen is not None else SandboxGateway(stores.ledger, wall_ms)
 
     def runtime(context: HostContext) -> HostRuntime:
         refs = EntityRefs(region=context.region, clock=context.clock, new_id=new_id)

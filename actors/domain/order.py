@@ -186,6 +186,11 @@ def refund_key(order_id: str, n: int) -> str:
     return f"{order_id}:refund:{n}"
 
 
+def order_of_key(key: str) -> str:
+    """The order that a gateway's key belongs to."""
+    return key.partition(":")[0]
+
+
 # --- commands of clients -------------------------------------------------------------------------
 
 
@@ -267,6 +272,15 @@ class SettlePayment(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str = ""
 
 
+class PaymentNews(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The gateway let us know that it has something to say about `key`: ask it now, not at its next turn.
+
+    A hint: it says nothing about the payment itself, so a wrong, a late or a repeated one does no harm.
+    """
+
+    key: str
+
+
 class CompleteCancel(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Refund and return are done."""
 
@@ -304,6 +318,7 @@ Command: TypeAlias = (
     | GetOrder
     | CreateOrder
     | SettlePayment
+    | PaymentNews
     | CompleteCancel
     | CompleteRefund
     | ExpireOrder
@@ -367,7 +382,7 @@ class PaymentAttempted(msgspec.Struct, frozen=True, kw_only=True, tag="order.pay
 
 
 class PaymentDelayed(msgspec.Struct, frozen=True, kw_only=True, tag="order.payment_delayed"):
-    """The gateway has not answered; it is asked again at `ask_at_ms`."""
+    """The gateway has not answered; it is asked again at `ask_at_ms` (news of the gateway move that to now)."""
 
     n: int
     asked: int

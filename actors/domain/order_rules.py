@@ -50,6 +50,7 @@ from actors.domain.order import (
     OrderShipped,
     PaymentAttempted,
     PaymentDelayed,
+    PaymentNews,
     PayOrder,
     Placed,
     PlaceOrder,
@@ -60,6 +61,7 @@ from actors.domain.order import (
     SettlePayment,
     Shipment,
     ShipOrder,
+    capture_key,
 )
 
 REUSED = Rejected("idempotency-key-reused", "This Idempotency-Key was used for another request.")
@@ -93,6 +95,8 @@ def decide(state: Order | None, command: Command, context: Context) -> Outcome:
             return _refund(state, command, context)
         case SettlePayment():
             return _settle_payment(state, command, context)
+        case PaymentNews():
+            return _hear_news(state, command, context)
         case CompleteCancel():
             return _complete_cancel(state, context)
         case CompleteRefund():
@@ -280,6 +284,15 @@ def _settle_payment(state: Order, command: SettlePayment, context: Context) -> D
             state, OrderConfirmed(n=attempt.n, reference=command.reference, last4=command.last4, at_ms=now_ms)
         )
     return _journal(state, OrderPaymentFailed(n=attempt.n, reason=command.reason, at_ms=now_ms))
+
+
+def _hear_news(state: Order, news: PaymentNews, context: Context) -> Decision:
+    """The next question to the gateway is due now, if there is one at all and it is not due already."""
+    attempt, now_ms = state.payment, context.earliest_ms
+    waits = attempt is not None and attempt.status == "unknown" and attempt.ask_at_ms > now_ms
+    if attempt is None or not waits or news.key != capture_key(state.id, attempt.n):
+        return Decision(reply=OrderAnswer(order=state))
+    return _journal(state, PaymentDelayed(n=attempt.n, asked=attempt.asked, ask_at_ms=now_ms, at_ms=now_ms))
 
 
 # --- cancelling and giving back ------------------------------------------------------------------

@@ -1,8 +1,11 @@
 """What the platform needs of a payment gateway."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from actors.domain.steps import ChargeResult, RefundResult
+
+KEY_TAG: Final = "gateway_key"
+"""Metadata of what is made at a gateway, with the platform's key; its callbacks carry it."""
 
 
 class GatewayFault(Exception):
@@ -23,3 +26,6 @@ class PaymentGateway(Protocol):
 
     async def refund(self, key: str, of_key: str, amount_minor: int, currency: str) -> RefundResult:
         """Give back part of a capture."""
+
+    async def close(self) -> None:
+        """Let go of what is open. What was asked of it goes on at the gateway."""

@@ -108,6 +108,9 @@ class SandboxGateway:
         )
         return RefundResult(reference=(await self._put(row)).reference)
 
+    async def close(self) -> None:
+        """Nothing: the ledger is not its own."""
+
     async def _find(self, key: str) -> LedgerRow | None:
         try:
             return (await self._ledger.find([key])).get(key)

@@ -17,6 +17,7 @@ import structlog
 
 from actors.runtime.host_services import HostServices
 from actors.runtime.writes import Write
+from cluster.tracing import past_span, tracing
 from persistence.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -98,14 +99,27 @@ class CommitQueue(ABC):
                 self._wakeup = None
                 continue
             writes = self._take()
+            began_s = asyncio.get_running_loop().time()
             try:
                 await self._commit(writes)
             except Exception:  # the top of the writer: after a bug nobody knows what was written
                 log.exception("commit.broken", queue=self.name)
                 for shard in dict.fromkeys(write.entity.shard for write in writes):
                     self._host.lose(shard)
+            self._observe(writes, began_s)
             for write in writes:
                 write.entity.shard.settled_writes(1)
+
+    def _observe(self, writes: list[Write], began_s: float) -> None:
+        metrics, took_s = self._host.metrics, asyncio.get_running_loop().time() - began_s
+        metrics.commit_events.labels(self.name).observe(self.events_in_last)
+        metrics.commit_seconds.labels(self.name).observe(took_s)
+        for write in writes:
+            if write.events and write.entity.committed_version >= write.version:
+                metrics.durable(write.events)
+                if tracing():
+                    attributes = {"stampede.events": len(write.events), "stampede.commit_events": self.events_in_last}
+                    past_span(f"commit {self.name}", write.events[0].traceparent, took_s, attributes=attributes)
 
     @abstractmethod
     async def _commit(self, writes: list[Write]) -> None:

@@ -12,7 +12,7 @@ from cluster.reply_codes import fault_reply
 
 if TYPE_CHECKING:
     from actors.runtime.entity import Entity
-    from actors.runtime.saga_runner import SagaRun
+    from actors.runtime.saga_run import SagaRun
 
 NO_BUCKET = -1
 _encoder = msgspec.msgpack.Encoder()
@@ -84,6 +84,15 @@ class Delivery:
         """Whether it wrote events when it was parked."""
         self.done = False
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a log line says of it."""
+        return {
+            "entity": self.entity.key,
+            "command": type(self.command).__name__,
+            "correlation_id": self.envelope.correlation_id,
+        }
+
     def join(self, future: Answer, *, local: bool) -> None:
         """A resend of the same message: one more who waits for the same answer."""
         if self.joined is None:
@@ -94,7 +103,7 @@ class Delivery:
         """The reply, to all who wait."""
         if self.done:
             return
-        self._finish()
+        self._finish(reply.code if isinstance(reply, Rejected) else "ok")
         if isinstance(reply, Rejected) and not self.waiter[1]:
             self.owner.refused(self, reply)
         _reply_to(self.waiter, self, reply, replayed=replayed)
@@ -105,15 +114,17 @@ class Delivery:
         """The fault, to all who wait."""
         if self.done:
             return
-        self._finish()
+        self._finish(f"fault:{error.code}")
         _fail_to(self.waiter, self, error)
         for waiter in self.joined or ():
             _fail_to(waiter, self, error)
 
-    def _finish(self) -> None:
+    def _finish(self, outcome: str) -> None:
         self.done = True
         self.saga = None
         self.owner.released(self)
+        entity = self.entity
+        entity.shard.host.metrics.answered(entity.type.name, type(self.command).__name__, outcome)
 
 
 def _reply_to(waiter: Waiter, delivery: Delivery, reply: Any, *, replayed: bool) -> None:

@@ -28,7 +28,7 @@ from cluster.clock import Interval
 from cluster.errors import ClusterError, DeadlineExceeded, LeaseLost, OutcomeUnknown
 
 if TYPE_CHECKING:
-    from actors.runtime.saga_runner import SagaRun
+    from actors.runtime.saga_run import SagaRun
     from actors.runtime.shard import Shard
 
 log = structlog.get_logger(__name__)
@@ -148,7 +148,7 @@ class Entity:
             if outcome.events:
                 write = record(self, outcome, delivery, context)
         except Exception:  # the border to pure code: its bug fails this command alone, and nothing was changed
-            log.exception("entity.decide_failed", entity=self.key, command=type(delivery.command).__name__)
+            log.exception("entity.decide_failed", **delivery.described)
             delivery.fail((OutcomeUnknown if delivery.touched else ClusterError)("it could not be decided"))
             return
         if write is not None:

@@ -28,11 +28,13 @@ from actors.runtime.saga_runner import SagaRunner
 from actors.runtime.settings import RuntimeSettings
 from actors.runtime.shard import Shard, ShardPhase
 from actors.runtime.snapshots import Snapshotter
+from actors.runtime.traces import traced_delivery
 from cluster.clock import Clock
 from cluster.envelope import Envelope, ReplyEnvelope
 from cluster.errors import ClusterError, DeadlineExceeded, NotMine
 from cluster.reply_codes import fault_reply
 from cluster.shard_runtime import OnLost
+from cluster.tracing import tracing
 from persistence.records import Head, JournalService
 from persistence.stores import Stores
 
@@ -205,6 +207,8 @@ class HostRuntime:
                 command = kind.decoder.decode(envelope.payload)
             except msgspec.DecodeError as error:  # validation errors are a kind of it
                 raise ClusterError(f"not a command of {envelope.entity_type}: {error}") from error
+        if envelope.traceparent and tracing():
+            envelope = traced_delivery(envelope, command, future)
         shard.deliver(envelope, command, kind, future, now, local=local)
 
     # --- rounds ----------------------------------------------------------------------------------
@@ -219,8 +223,11 @@ class HostRuntime:
 
     async def _rounds(self) -> None:
         pause_s = self.services.settings.wake_granularity_ms / 1e3
+        loop, metrics = asyncio.get_running_loop(), self.services.metrics
         while True:
+            began_s = loop.time()
             await asyncio.sleep(pause_s)
+            metrics.round_lag_s = max(0.0, loop.time() - began_s - pause_s)
             try:
                 self._round()
             except Exception:  # the top of the rounds: without them no deadline and no timer would be kept

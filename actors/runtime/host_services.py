@@ -8,6 +8,7 @@ import msgspec
 
 from actors.domain.decision import Context
 from actors.runtime.entity_type import Checkpoint, EntityType
+from actors.runtime.metrics import RuntimeMetrics
 from actors.runtime.planted_bugs import NO_BUGS, PlantedBugs
 from actors.runtime.refusals import Refusals
 from actors.runtime.settings import RuntimeSettings
@@ -20,7 +21,7 @@ from persistence.stores import Stores
 if TYPE_CHECKING:
     from actors.runtime.deadlines import DeadlineWheel
     from actors.runtime.entity import Entity
-    from actors.runtime.saga_runner import SagaRun
+    from actors.runtime.saga_run import SagaRun
     from actors.runtime.shard import Shard
     from actors.runtime.writes import Write
 
@@ -86,6 +87,7 @@ class HostServices:
     planted: PlantedBugs = NO_BUGS
     tasks: TaskOwner = field(default_factory=TaskOwner)
     refusals: Refusals = field(default_factory=Refusals)
+    metrics: RuntimeMetrics = field(default_factory=RuntimeMetrics)
     commands: int = 0
     """Commands without an answer."""
     loader: Loader = field(init=False)

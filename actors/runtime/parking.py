@@ -24,7 +24,7 @@ from persistence.errors import StoreError
 
 if TYPE_CHECKING:
     from actors.runtime.entity import Entity
-    from actors.runtime.saga_runner import SagaRun
+    from actors.runtime.saga_run import SagaRun
 
 log = structlog.get_logger(__name__)
 

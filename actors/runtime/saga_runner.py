@@ -13,58 +13,28 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 
-from actors.domain.decision import Context
+from actors.domain.decision import Context, Rejected
 from actors.domain.steps import AskAll, Decide, Failed, Finished, Step, Together, Wait
 from actors.runtime import parking
 from actors.runtime.delivery import Delivery
 from actors.runtime.host_services import HostServices, context_of, own_envelope
 from actors.runtime.lifecycle import ACTIVE, EntityGone
 from actors.runtime.performer import Performer
+from actors.runtime.saga_run import SagaRun, own_origin
+from actors.runtime.traces import traced_step
 from cluster.clock import Interval
 from cluster.envelope import Envelope
 from cluster.errors import ClusterError, Overloaded
+from cluster.tracing import reset_cause, set_cause, tracing
 from persistence.errors import OutcomeUnknown, StoreError
 
 if TYPE_CHECKING:
     from actors.runtime.entity import Entity
 
 log = structlog.get_logger(__name__)
-
-
-def own_origin(entity: "Entity", why: str) -> Envelope:
-    """The origin of a saga that no command began; deadline 0: nobody waits for it."""
-    return own_envelope(entity, f"{why}:{entity.id}", 0)
-
-
-class SagaRun:
-    """One run of an entity's saga. `progress` is volatile: what must survive is in the entity's state."""
-
-    __slots__ = ("background", "cancelled", "entity", "origin", "progress", "task", "woken_at_ms")
-
-    def __init__(
-        self,
-        entity: "Entity",
-        progress: Any,
-        origin: Envelope,
-        *,
-        background: bool,
-        woken_at_ms: int | None = None,
-    ) -> None:
-        self.entity = entity
-        self.progress = progress
-        self.origin = origin
-        self.background = background
-        self.woken_at_ms = woken_at_ms
-        self.task: asyncio.Task[None] | None = None
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        """Stop it where it is: what it did is done, what it would do is left to whoever resumes."""
-        self.cancelled = True
-        if self.task is not None:
-            self.task.cancel()
 
 
 class SagaRunner:
@@ -132,7 +102,9 @@ class SagaRunner:
 
     def _launch(self, run: SagaRun) -> None:
         self._occupy(run, 1)
+        token = set_cause(run.origin.correlation_id, run.origin.traceparent)  # its task keeps it, for the log
         run.task = self._host.tasks.spawn(self._run(run), f"saga {run.entity.id}")
+        reset_cause(token)
         run.task.add_done_callback(lambda _: self._leave(run))
 
     def _occupy(self, run: SagaRun, count: int) -> None:
@@ -154,6 +126,7 @@ class SagaRunner:
             return
         except Exception:  # the top of a saga: a bug stops this one alone
             log.exception("saga.broken", entity=entity.key, step_of=run.origin.command_id)
+            self._host.metrics.saga_ended(entity.type.name, "broken")
             if not run.cancelled:
                 entity.saga = None
                 parking.saga_failed(entity, run)
@@ -163,6 +136,8 @@ class SagaRunner:
             return
         if run.cancelled:
             return
+        reply = finished.reply
+        self._host.metrics.saga_ended(entity.type.name, reply.code if isinstance(reply, Rejected) else "done")
         entity.saga = None
         parking.saga_ended(entity, run, finished)
         if run.woken_at_ms is not None:
@@ -179,7 +154,7 @@ class SagaRunner:
             step = saga.next_step(state, run.progress, self._context(run))
             if isinstance(step, Finished):
                 return step
-            result = await self._perform(run, step)
+            result = await self._perform_traced(run, step)
             run.progress = saga.record(run.progress, step, result)
             # Not at each commit: a step may make several things durable, and an answer waits for all of them.
             if entity.parked and entity.phase is ACTIVE and not isinstance(step, Wait) and not _failed(result):
@@ -227,7 +202,17 @@ class SagaRunner:
 
     # --- steps -----------------------------------------------------------------------------------
 
-    async def _perform(self, run: SagaRun, step: Step) -> Any:
+    async def _perform_traced(self, run: SagaRun, step: Step) -> Any:
+        if not run.origin.traceparent or not tracing():
+            return await self._perform(run, step, run.origin)
+        with traced_step(step, run.origin) as performed:
+            origin = msgspec.structs.replace(run.origin, traceparent=performed.traceparent)
+            result = await self._perform(run, step, origin)
+            if _failed(result):
+                performed.fail("step-failed")
+            return result
+
+    async def _perform(self, run: SagaRun, step: Step, origin: Envelope) -> Any:
         match step:
             case Wait(delay_ms=delay_ms):
                 self._occupy(run, -1)  # who only waits takes nobody's place
@@ -238,17 +223,17 @@ class SagaRunner:
                     self._occupy(run, 1)
                 return None
             case AskAll(asks=asks):
-                return await self._all(run, asks)
+                return await self._all(run, asks, origin)
             case Together(steps=steps):
-                return await self._all(run, steps)
+                return await self._all(run, steps, origin)
             case _:
-                return await self._result(self._start(run, step))
+                return await self._result(self._start(run, step, origin))
 
-    async def _all(self, run: SagaRun, steps: tuple[Any, ...]) -> tuple[Any, ...]:
+    async def _all(self, run: SagaRun, steps: tuple[Any, ...], origin: Envelope) -> tuple[Any, ...]:
         """Start all, then collect. Only what is not started by calling it gets a task."""
         started: list[Any] = []
         for step in steps:
-            begun = self._start(run, step)
+            begun = self._start(run, step, origin)
             started.append(asyncio.ensure_future(begun) if asyncio.iscoroutine(begun) else begun)
         try:
             return tuple([await self._result(begun) for begun in started])
@@ -256,20 +241,20 @@ class SagaRunner:
             for begun in started:
                 begun.cancel()  # does nothing to what is done
 
-    def _start(self, run: SagaRun, step: Any) -> Awaitable[Any]:
+    def _start(self, run: SagaRun, step: Any, origin: Envelope) -> Awaitable[Any]:
         match step:
             case Decide(command=command):
-                return self._decide(run, command)
+                return self._decide(run, command, origin)
             case AskAll() | Together() | Wait():
-                return self._perform(run, step)
+                return self._perform(run, step, origin)
             case _:
-                return self._performer.perform(step, run.origin)
+                return self._performer.perform(step, origin)
 
-    def _decide(self, run: SagaRun, command: Any) -> Awaitable[Any]:
+    def _decide(self, run: SagaRun, command: Any, origin: Envelope) -> Awaitable[Any]:
         entity, now = run.entity, self._host.clock.now()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         not_after_ms = now.latest_ms + self._host.settings.decide_timeout_ms
-        envelope = own_envelope(entity, run.origin.command_id, not_after_ms, run.origin)
+        envelope = own_envelope(entity, origin.command_id, not_after_ms, origin)
         delivery = Delivery(entity.shard, entity, envelope, command, future, local=True)
         entity.shard.took(delivery)
         entity.accept(delivery, now)

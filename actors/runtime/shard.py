@@ -69,14 +69,15 @@ class Shard:
         internal = bool(envelope.causation_id)
         if self.phase is not ShardPhase.RUNNING and not (internal and self.phase is ShardPhase.DRAINING):
             raise NotMine(self.number)
-        host = self.host
-        settings = host.settings
+        host, settings = self.host, self.host.settings
         if host.commands >= settings.host_commands_max:
             accepted = internal or kind.type.urgent(command)  # what finishes accepted work has room of its own
             if not accepted or host.commands >= settings.host_internal_commands_max:
                 raise Overloaded("the host's mailboxes are full")
         entity = self.entity(kind.type, envelope.entity_id)
-        if entity.queued >= settings.mailbox_commands_max and not kind.type.urgent(command):
+        queued = entity.queued
+        host.metrics.arrived(queued)
+        if queued >= settings.mailbox_commands_max and not kind.type.urgent(command):
             raise Overloaded("the entity's mailbox is full")
         delivery = Delivery(self, entity, envelope, command, future, local=local)
         self._in_flight[envelope.message_id] = delivery

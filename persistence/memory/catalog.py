@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 
@@ -9,6 +10,7 @@ from persistence.errors import AlreadyExists, StaleVersion, WriteRefused
 from persistence.memory.constraints import check_events, check_version
 from persistence.memory.seams import Seams
 from persistence.memory.tables import CatalogTables
+from persistence.product_batches import accepted, refused_claims
 from persistence.product_lists import (
     cursor_position,
     descending,
@@ -17,7 +19,15 @@ from persistence.product_lists import (
     replaces_price,
     sort_key,
 )
-from persistence.records import CategoryRecord, NewEvent, PriceRecord, ProductQuery, ProductRecord
+from persistence.records import (
+    CatalogSku,
+    CategoryRecord,
+    NewEvent,
+    PriceRecord,
+    ProductQuery,
+    ProductRecord,
+    ProductWrite,
+)
 
 
 @dataclass(slots=True)
@@ -38,7 +48,29 @@ class MemoryCatalog:
 
     async def save_product(self, product: ProductRecord, expected_version: int, events: Sequence[NewEvent]) -> None:
         """Write at `expected_version` (0 = create), with its events and new price versions."""
-        await self.seams.call("catalog.save_product", lambda: self._save_product(product, expected_version, events))
+        write = ProductWrite(product=product, expected_version=expected_version, events=tuple(events))
+        for refused in (await self.seams.call("catalog.save_product", lambda: self._save_products([write]))).values():
+            raise refused
+
+    async def save_products(self, writes: Sequence[ProductWrite]) -> Mapping[str, WriteRefused]:
+        """Write many; product id → why it was refused."""
+        return await self.seams.call("catalog.save_products", lambda: self._save_products(writes))
+
+    async def products_by_id(self, product_ids: Sequence[str]) -> Mapping[str, ProductRecord]:
+        """Those of these products that are there."""
+        held = self.tables.products
+        return await self.seams.call(
+            "catalog.products_by_id", lambda: {found: held[found] for found in product_ids if found in held}
+        )
+
+    async def products_behind(self, product_id: str, limit: int) -> list[ProductRecord]:
+        """Whole products by id."""
+
+        def behind() -> list[ProductRecord]:
+            ids = sorted(held for held in self.tables.products if held > product_id)
+            return [self.tables.products[held] for held in ids[:limit]]
+
+        return await self.seams.call("catalog.products_behind", behind)
 
     async def delete_product(self, product_id: str, expected_version: int, events: Sequence[NewEvent]) -> None:
         """Leave a tombstone; its SKUs can no longer be bought."""
@@ -49,6 +81,18 @@ class MemoryCatalog:
     async def categories(self) -> list[CategoryRecord]:
         """All categories by name, with product counts."""
         return await self.seams.call("catalog.categories", self._categories)
+
+    async def category(self, category_id: str) -> CategoryRecord | None:
+        """One category with its product count."""
+
+        def found() -> CategoryRecord | None:
+            return next((row for row in self._categories() if row.id == category_id), None)
+
+        return await self.seams.call("catalog.category", found)
+
+    async def category_ids(self) -> frozenset[str]:
+        """The ids of all categories."""
+        return await self.seams.call("catalog.category_ids", lambda: frozenset(self.tables.categories))
 
     async def save_category(self, category: CategoryRecord, expected_version: int) -> None:
         """Write at `expected_version` (0 = create)."""
@@ -61,6 +105,10 @@ class MemoryCatalog:
     async def prices(self, skus: Sequence[str]) -> Mapping[str, PriceRecord]:
         """The newest price version of each SKU that can be bought."""
         return await self.seams.call("catalog.prices", lambda: self._prices(skus))
+
+    async def skus(self, *, text: str, behind: str, limit: int) -> list[CatalogSku]:
+        """A page of the SKUs on sale, by code point."""
+        return await self.seams.call("catalog.skus", lambda: self._skus(text, behind, limit))
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -77,41 +125,69 @@ class MemoryCatalog:
         cursor = product_cursor(query, page[-1]) if len(rest) > query.limit else None
         return page, cursor, len(matching)
 
-    def _save_product(self, product: ProductRecord, expected_version: int, events: Sequence[NewEvent]) -> None:
+    def _save_products(self, writes: Sequence[ProductWrite]) -> Mapping[str, WriteRefused]:
+        refused = refused_claims(writes)
+        left = accepted(writes, refused)
+        while newly_refused := self._refused(left):
+            refused |= newly_refused
+            left = accepted(left, newly_refused)
+        # What one lets go may be another's: first let go, then take.
+        for write in left:
+            self._retire(self._let_go(write.product), write.product.updated_at_ms)
+        for write in left:
+            self._put(write)
+        return refused
+
+    def _let_go(self, product: ProductRecord) -> set[str]:
         held = self.tables.products.get(product.id)
-        if expected_version == 0 and (held is not None or product.id in self.tables.tombstones):
+        before = () if held is None else held.variants
+        return {variant.sku for variant in before} - {variant.sku for variant in product.variants}
+
+    def _refused(self, writes: Sequence[ProductWrite]) -> dict[str, WriteRefused]:
+        free = {sku for write in writes for sku in self._let_go(write.product)}
+        refused: dict[str, WriteRefused] = {}
+        for write in writes:
+            try:
+                self._check(write, free)
+            except WriteRefused as error:
+                refused[write.product.id] = error
+        return refused
+
+    def _check(self, write: ProductWrite, free: set[str]) -> None:
+        product, held = write.product, self.tables.products.get(write.product.id)
+        if write.expected_version == 0 and (held is not None or product.id in self.tables.tombstones):
             raise AlreadyExists(f"product {product.id} exists")
-        if expected_version != 0 and (held is None or held.version != expected_version):
-            raise StaleVersion(f"product {product.id} is not at version {expected_version}")
-        skus = [variant.sku for variant in product.variants]
-        if len(set(skus)) != len(skus) or any(self.tables.skus.get(sku, product.id) != product.id for sku in skus):
-            raise AlreadyExists(f"a SKU of {product.id} belongs to another product")
-        if any(variant.price_minor < 0 or variant.price_version <= 0 for variant in product.variants):
-            raise WriteRefused(f"product {product.id} has an impossible price")
+        if write.expected_version != 0 and (held is None or held.version != write.expected_version):
+            raise StaleVersion(f"product {product.id} is not at version {write.expected_version}")
+        for variant in product.variants:
+            if self.tables.skus.get(variant.sku, product.id) != product.id and variant.sku not in free:
+                raise AlreadyExists(f"a SKU of {product.id} belongs to another product")
+            if variant.price_minor < 0 or variant.price_version <= 0:
+                raise WriteRefused(f"product {product.id} has an impossible price")
+            replaces_price(self._newest_price(variant.sku), product, variant)
         check_version(product.version)
-        check_events(events)
-        replaced = [
-            variant for variant in product.variants if replaces_price(self._newest_price(variant.sku), product, variant)
-        ]
-        removed = set() if held is None else {variant.sku for variant in held.variants} - set(skus)
-        self._retire(removed, product.updated_at_ms)
-        for variant in replaced:
-            self._retire_price(variant.sku, product.updated_at_ms)
-            self.tables.prices.setdefault(variant.sku, []).append(
-                PriceRecord(
-                    sku=variant.sku,
-                    version=variant.price_version,
-                    product_id=product.id,
-                    name=product.name,
-                    price_minor=variant.price_minor,
-                    currency=product.currency,
-                    valid_from_ms=product.updated_at_ms,
-                    replaced_at_ms=None,
+        check_events(write.events)
+
+    def _put(self, write: ProductWrite) -> None:
+        product = write.product
+        for variant in product.variants:
+            if replaces_price(self._newest_price(variant.sku), product, variant):
+                self._retire_price(variant.sku, product.updated_at_ms)
+                self.tables.prices.setdefault(variant.sku, []).append(
+                    PriceRecord(
+                        sku=variant.sku,
+                        version=variant.price_version,
+                        product_id=product.id,
+                        name=product.name,
+                        price_minor=variant.price_minor,
+                        currency=product.currency,
+                        valid_from_ms=product.updated_at_ms,
+                        replaced_at_ms=None,
+                    )
                 )
-            )
-        self.tables.skus.update((sku, product.id) for sku in skus)
+            self.tables.skus[variant.sku] = product.id
         self.tables.products[product.id] = product
-        for event in events:
+        for event in write.events:
             self.tables.outbox.add(event)
 
     def _delete_product(self, product_id: str, expected_version: int, events: Sequence[NewEvent]) -> None:
@@ -167,6 +243,15 @@ class MemoryCatalog:
         if held is None or held.version != expected_version:
             raise StaleVersion(f"category {category_id} is not at version {expected_version}")
         del self.tables.categories[category_id]
+
+    def _skus(self, text: str, behind: str, limit: int) -> list[CatalogSku]:
+        on_sale = (
+            CatalogSku(sku=sku, product_id=product_id, name=self.tables.products[product_id].name)
+            for sku, product_id in sorted(self.tables.skus.items())
+            if sku > behind
+        )
+        found = (row for row in on_sale if row.sku.startswith(text) or text.lower() in row.name.lower())
+        return list(islice(found, limit))
 
     def _prices(self, skus: Sequence[str]) -> Mapping[str, PriceRecord]:
         found: dict[str, PriceRecord] = {}

@@ -1,6 +1,6 @@
 """The journal in memory: fencing, and a batch written whole or not at all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -61,6 +61,10 @@ class MemoryJournal:
             f"{self.service}.read",
             lambda: self.tables.journal.get(shard, [])[max(0, after_seq) : max(0, after_seq) + limit],
         )
+
+    async def read_behind(self, positions: Mapping[int, int], limit: int) -> list[JournalEvent]:
+        """What follows these seqs in these shards, at most `limit` events of each."""
+        return await self.seams.call(f"{self.service}.read_behind", lambda: self._read_behind(positions, limit))
 
     async def read_at(self, shard: int, seqs: Sequence[int]) -> list[JournalEvent]:
         """The events at these seqs, in seq order."""
@@ -172,6 +176,10 @@ class MemoryJournal:
                 self.tables.timers[key] = timer
         self.tables.returns.update((back.order_id, back.sku) for back in batch.returns)
         self.tables.idempotency.update((answer_key(row), row) for row in batch.idempotency)
+
+    def _read_behind(self, positions: Mapping[int, int], limit: int) -> list[JournalEvent]:
+        journal = self.tables.journal
+        return [event for shard, seq in positions.items() for event in journal.get(shard, [])[seq : seq + limit]]
 
     def _read_at(self, shard: int, seqs: Sequence[int]) -> list[JournalEvent]:
         journal = self.tables.journal.get(shard, [])

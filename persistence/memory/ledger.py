@@ -1,4 +1,4 @@
-"""The sandbox gateway's ledger in memory."""
+"""The gateway's ledger in memory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

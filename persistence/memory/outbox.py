@@ -1,41 +1,44 @@
 """An outbox in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from persistence.memory.seams import Seams
 from persistence.memory.tables import OutboxTable
 from persistence.records import OutboxRow
 
-TAKE_LEASE_MS = 30_000
-
 
 @dataclass(slots=True)
 class MemoryOutbox:
-    """Rows are taken for 30 s; one that is not done by then is handed out again."""
+    """Rows stay until the consumer whose epoch is the newest is done with them.
+
+    `fencing=False` is a planted bug: rows are removed whatever the epoch.
+    """
 
     table: OutboxTable
-    clock_ms: Callable[[], int]
     seams: Seams = field(default_factory=Seams)
+    fencing: bool = True
 
-    async def take(self, limit: int) -> list[OutboxRow]:
-        """The oldest rows nobody else has taken."""
-        return await self.seams.call(f"{self.table.topic}.take", lambda: self._take(limit))
+    async def take(self) -> int:
+        """Become its consumer."""
 
-    async def done(self, ids: Sequence[int]) -> None:
-        """Remove published rows."""
+        def take() -> int:
+            self.table.epoch += 1
+            return self.table.epoch
 
-        def remove() -> None:
-            for row_id in ids:
-                self.table.rows.pop(row_id, None)
-                self.table.taken_until_ms.pop(row_id, None)
+        return await self.seams.call(f"{self.table.topic}.take", take)
 
-        await self.seams.call(f"{self.table.topic}.done", remove)
+    async def read(self, limit: int) -> list[OutboxRow]:
+        """The oldest rows."""
+        return await self.seams.call(f"{self.table.topic}.read", lambda: list(self.table.rows.values())[:limit])
 
-    def _take(self, limit: int) -> list[OutboxRow]:
-        now = self.clock_ms()
-        free = [row for row_id, row in self.table.rows.items() if self.table.taken_until_ms.get(row_id, 0) <= now]
-        taken = free[:limit]
-        for row in taken:
-            self.table.taken_until_ms[row.id] = now + TAKE_LEASE_MS
-        return taken
+    async def done(self, epoch: int, ids: Sequence[int]) -> bool:
+        """Remove rows, if the epoch is ours."""
+        return await self.seams.call(f"{self.table.topic}.done", lambda: self._done(epoch, ids))
+
+    def _done(self, epoch: int, ids: Sequence[int]) -> bool:
+        if self.fencing and not 0 < epoch == self.table.epoch:
+            return False
+        for row_id in ids:
+            self.table.rows.pop(row_id, None)
+        return True

@@ -1,8 +1,11 @@
 """The tables behind the memory adapters. Several sets of adapters (one a simulated host) may share one."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from persistence.records import (
+    OWN_TOPICS,
+    AdminRecord,
     CartRecord,
     CategoryRecord,
     Head,
@@ -12,6 +15,7 @@ from persistence.records import (
     JournalService,
     LedgerRow,
     NewEvent,
+    NotificationRow,
     OutboxRow,
     PriceRecord,
     ProductRecord,
@@ -22,6 +26,7 @@ from persistence.records import (
     UserRecord,
     ViewRow,
 )
+from persistence.search_documents import SearchDocument, document_of, replaces
 
 AnswerKey = tuple[str, str, str]
 """Principal, route, key."""
@@ -53,21 +58,26 @@ class JournalTables:
     snapshots: dict[tuple[int, str, str], SnapshotRow] = field(default_factory=dict)
     payments_of: dict[str, set[str]] = field(default_factory=dict)
     """Payment ids by order id (payments only)."""
+    consumers: dict[str, int] = field(default_factory=dict)
+    """The epoch of each consumer."""
+    cursors: dict[str, dict[int, int]] = field(default_factory=dict)
+    """How far each consumer has read each shard."""
 
 
 @dataclass(slots=True)
 class OutboxTable:
-    """Events waiting to be published, with until when each is taken (ms)."""
+    """Events waiting for the outbox's one consumer, and its epoch."""
 
     topic: str
     rows: dict[int, OutboxRow] = field(default_factory=dict)
-    taken_until_ms: dict[int, int] = field(default_factory=dict)
     last_id: int = 0
+    epoch: int = 0
 
     def add(self, event: NewEvent) -> None:
         """Append one event."""
         self.last_id += 1
-        self.rows[self.last_id] = OutboxRow(id=self.last_id, topic=self.topic, event=event)
+        topic = OWN_TOPICS.get(event.entity_type, self.topic)
+        self.rows[self.last_id] = OutboxRow(id=self.last_id, topic=topic, event=event)
 
 
 @dataclass(slots=True)
@@ -93,12 +103,57 @@ class CatalogTables:
 
 
 @dataclass(slots=True)
+class SearchIndex:
+    """One build of the search index. What was removed keeps its version."""
+
+    documents: dict[str, SearchDocument] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+
+    def put(self, products: Iterable[ProductRecord]) -> None:
+        """Add or replace those that are newer than what is held."""
+        for product in products:
+            if replaces(self._held(product.id), product.version, removed=False):
+                self.documents[product.id] = document_of(product)
+                self.removed.pop(product.id, None)
+
+    def remove(self, products: Mapping[str, int]) -> None:
+        """Remove those that are not newer."""
+        for product_id, version in products.items():
+            if replaces(self._held(product_id), version, removed=True):
+                self.documents.pop(product_id, None)
+                self.removed[product_id] = version
+
+    def keep_removals(self, other: "SearchIndex") -> None:
+        """What `other` removed and this one does not have stays removed."""
+        for product_id, version in other.removed.items():
+            if self._held(product_id) is None:
+                self.removed[product_id] = version
+
+    def _held(self, product_id: str) -> tuple[int, bool] | None:
+        if product_id in self.documents:
+            return self.documents[product_id].version, False
+        return (self.removed[product_id], True) if product_id in self.removed else None
+
+
+@dataclass(slots=True)
+class SearchTables:
+    """The search index, and the one that a rebuild is filling."""
+
+    live: SearchIndex = field(default_factory=SearchIndex)
+    building: SearchIndex | None = None
+    built: bool = False
+
+
+@dataclass(slots=True)
 class UserTables:
     """Schema `users`."""
 
     users: dict[str, UserRecord] = field(default_factory=dict)
     ids_by_email: dict[str, str] = field(default_factory=dict)
     refresh: dict[str, RefreshTokenRecord] = field(default_factory=dict)
+    dropped_families: set[str] = field(default_factory=set)
+    admin_records: list[AdminRecord] = field(default_factory=list)
+    notifications: dict[str, NotificationRow] = field(default_factory=dict)
     outbox: OutboxTable = field(default_factory=lambda: OutboxTable("user-events"))
 
 
@@ -112,5 +167,6 @@ class MemoryTables:
     )
     carts: CartTables = field(default_factory=CartTables)
     catalog: CatalogTables = field(default_factory=CatalogTables)
+    search: SearchTables = field(default_factory=SearchTables)
     users: UserTables = field(default_factory=UserTables)
     ledger: dict[str, LedgerRow] = field(default_factory=dict)

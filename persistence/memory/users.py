@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from persistence.cursors import decode_number_cursor, encode_cursor
 from persistence.errors import AlreadyExists, StaleVersion, WriteRefused
 from persistence.memory.constraints import check_events, check_version
 from persistence.memory.seams import Seams
 from persistence.memory.tables import UserTables
-from persistence.records import NewEvent, RefreshTokenRecord, UserRecord
+from persistence.records import NewEvent, RefreshTokenRecord, UserRecord, UserTotals
 
 
 @dataclass(slots=True)
@@ -33,6 +34,13 @@ class MemoryUsers:
             "users.by_email", lambda: self.tables.users.get(self.tables.ids_by_email.get(email_key, ""))
         )
 
+    async def by_ids(self, user_ids: Sequence[str]) -> Mapping[str, UserRecord]:
+        """The accounts that exist, by id."""
+        users = self.tables.users
+        return await self.seams.call(
+            "users.by_ids", lambda: {user_id: users[user_id] for user_id in user_ids if user_id in users}
+        )
+
     async def rename(self, user_id: str, first_name: str, last_name: str) -> UserRecord | None:
         """Change the names; None if there is no such account."""
         return await self.seams.call("users.rename", lambda: self._rename(user_id, first_name, last_name))
@@ -40,8 +48,13 @@ class MemoryUsers:
     async def set_password(self, user_id: str, expected_version: int, password_hash: str, event: NewEvent) -> None:
         """Store a new hash, raise the password version, drop all refresh tokens."""
         await self.seams.call(
-            "users.set_password", lambda: self._set_password(user_id, expected_version, password_hash, event)
+            "users.set_password",
+            lambda: self._change(user_id, expected_version, event, password_hash=password_hash),
         )
+
+    async def set_role(self, user_id: str, expected_version: int, role: str, event: NewEvent) -> None:
+        """Change the role, raise the password version, drop all refresh tokens."""
+        await self.seams.call("users.set_role", lambda: self._change(user_id, expected_version, event, role=role))
 
     async def password_versions(self, user_ids: Sequence[str]) -> Mapping[str, int]:
         """The current password version of each account that exists."""
@@ -61,7 +74,16 @@ class MemoryUsers:
 
     async def drop_family(self, family: str) -> None:
         """Revoke every token of a family."""
-        await self.seams.call("users.drop_family", lambda: self._drop(lambda token: token.family == family))
+        await self.seams.call("users.drop_family", lambda: self._drop_family(family))
+
+    async def totals(self, since_ms: int) -> UserTotals:
+        """Counts of the customers' accounts."""
+
+        def count() -> UserTotals:
+            made = [user.created_at_ms for user in self.tables.users.values() if user.role == "customer"]
+            return UserTotals(customers=len(made), new=sum(at_ms >= since_ms for at_ms in made))
+
+        return await self.seams.call("users.totals", count)
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -83,14 +105,12 @@ class MemoryUsers:
         self.tables.users[user_id] = renamed
         return renamed
 
-    def _set_password(self, user_id: str, expected_version: int, password_hash: str, event: NewEvent) -> None:
+    def _change(self, user_id: str, expected_version: int, event: NewEvent, **changes: str) -> None:
         user = self.tables.users.get(user_id)
         if user is None or user.password_version != expected_version:
             raise StaleVersion(f"{user_id} has another password version")
         check_events([event])
-        self.tables.users[user_id] = msgspec.structs.replace(
-            user, password_hash=password_hash, password_version=expected_version + 1
-        )
+        self.tables.users[user_id] = msgspec.structs.replace(user, password_version=expected_version + 1, **changes)
         self._drop(lambda token: token.user_id == user_id)
         self.tables.outbox.add(event)
 
@@ -103,10 +123,38 @@ class MemoryUsers:
 
     def _use_refresh(self, token_hash: str, now_ms: int) -> RefreshTokenRecord | None:
         token = self.tables.refresh.get(token_hash)
-        if token is not None and token.used_at_ms is None:
+        if token is None or token.family in self.tables.dropped_families:
+            return None
+        if token.used_at_ms is None:
             self.tables.refresh[token_hash] = msgspec.structs.replace(token, used_at_ms=now_ms)
         return token
+
+    def _drop_family(self, family: str) -> None:
+        self.tables.dropped_families.add(family)
+        self._drop(lambda token: token.family == family)
+
+    def _list(
+        self, email: str | None, role: str | None, limit: int, behind: tuple[int, str] | None
+    ) -> tuple[list[UserRecord], str | None]:
+        users = [
+            user
+            for user in self.tables.users.values()
+            if (email is None or user.email_key.startswith(email))
+            and (role is None or user.role == role)
+            and (behind is None or (user.created_at_ms, user.id) < behind)
+        ]
+        users.sort(key=lambda user: (user.created_at_ms, user.id), reverse=True)
+        page = users[:limit]
+        more = len(users) > limit
+        return page, encode_cursor("users", page[-1].created_at_ms, page[-1].id) if more else None
 
     def _drop(self, matches: Callable[[RefreshTokenRecord], bool]) -> None:
         for token in [token for token in self.tables.refresh.values() if matches(token)]:
             del self.tables.refresh[token.token_hash]
+
+    async def list(
+        self, *, email: str | None, role: str | None, limit: int, cursor: str | None
+    ) -> tuple[list[UserRecord], str | None]:
+        """Newest first, and the next cursor."""
+        behind = None if cursor is None else decode_number_cursor("users", cursor)
+        return await self.seams.call("users.list", lambda: self._list(email, role, limit, behind))

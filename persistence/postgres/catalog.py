@@ -1,34 +1,27 @@
 """The catalog in PostgreSQL: JSONB documents, categories and every price version."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
-import asyncpg
 import msgspec
-from asyncpg.pool import PoolConnectionProxy
 
-from persistence.errors import AlreadyExists, StaleVersion
+from persistence.errors import StaleVersion, WriteRefused
 from persistence.postgres.columns import EVENT_COLUMNS, columns
 from persistence.postgres.database import Database
-from persistence.postgres.queries import fill, fill_all, load_queries
-from persistence.product_lists import (
-    cursor_position,
-    descending,
-    name_key,
-    price_minor,
-    product_cursor,
-    replaces_price,
+from persistence.postgres.product_batches import ProductBatches
+from persistence.postgres.product_pages import count_statement, page_statement
+from persistence.postgres.queries import fill_all, load_queries
+from persistence.product_lists import product_cursor
+from persistence.records import (
+    CatalogSku,
+    CategoryRecord,
+    NewEvent,
+    PriceRecord,
+    ProductQuery,
+    ProductRecord,
+    ProductWrite,
 )
-from persistence.records import CategoryRecord, NewEvent, PriceRecord, ProductQuery, ProductRecord
 
-_SORTED_BY = {
-    "name": ("name_key", "text"),
-    "price": ("price_minor", "bigint"),
-    "-price": ("price_minor", "bigint"),
-    "newest": ("created_at_ms", "bigint"),
-}
 _PRODUCT = msgspec.json.Decoder(ProductRecord)
-_Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 
 class PostgresCatalog:
@@ -37,24 +30,15 @@ class PostgresCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = load_queries("catalog")
+        self._batches = ProductBatches(database)
         self._add_events = fill_all(load_queries("outbox"), schema="catalog")["add"]
 
     async def products(self, query: ProductQuery) -> tuple[list[ProductRecord], str | None, int]:
         """A page, the next cursor, and the total."""
-        key, row_id = cursor_position(query) or (None, None)
-        column, key_type = _SORTED_BY[query.sort]
-        statement = fill(
-            self._sql["products"],
-            key=column,
-            key_type=key_type,
-            comparison="<" if descending(query) else ">",
-            direction="DESC" if descending(query) else "ASC",
-        )
-        skus = None if query.skus_in_stock is None else sorted(query.skus_in_stock)
-        filters = (query.category, query.min_price_minor, query.max_price_minor, skus)
-        # One row more than asked tells whether another page follows.
-        records = await self._database.read(statement, *filters, key, row_id, query.limit + 1)
-        total = (await self._database.read(self._sql["count_products"], *filters))[0]["total"]
+        statement, values = page_statement(query)
+        records = await self._database.read(statement, *values)
+        statement, values = count_statement(query)
+        total: int = (await self._database.read(statement, *values))[0]["total"]
         page = [_PRODUCT.decode(record["document"]) for record in records[: query.limit]]
         return page, product_cursor(query, page[-1]) if len(records) > query.limit else None, total
 
@@ -65,17 +49,24 @@ class PostgresCatalog:
 
     async def save_product(self, product: ProductRecord, expected_version: int, events: Sequence[NewEvent]) -> None:
         """Write at `expected_version` (0 = create), with its events and new price versions."""
-        skus = [variant.sku for variant in product.variants]
-        if len(set(skus)) != len(skus):
-            raise AlreadyExists(f"product {product.id} names a SKU twice")
-        async with self._database.transaction() as connection:
-            await self._write_document(connection, product, expected_version)
-            await connection.execute(self._sql["free_skus"], product.id, skus, product.updated_at_ms)
-            holders = await connection.fetch(self._sql["take_skus"], product.id, skus)
-            if any(record["product_id"] != product.id for record in holders):
-                raise AlreadyExists(f"a SKU of {product.id} belongs to another product")
-            await self._write_prices(connection, product)
-            await connection.execute(self._add_events, *columns(EVENT_COLUMNS, events))
+        write = ProductWrite(product=product, expected_version=expected_version, events=tuple(events))
+        for refused in (await self.save_products([write])).values():
+            raise refused
+
+    async def save_products(self, writes: Sequence[ProductWrite]) -> Mapping[str, WriteRefused]:
+        """Write many; product id → why it was refused."""
+        return await self._batches.save(writes)
+
+    async def products_by_id(self, product_ids: Sequence[str]) -> Mapping[str, ProductRecord]:
+        """Those of these products that are there."""
+        records = await self._database.read(self._sql["products_by_id"], list(product_ids))
+        products = [_PRODUCT.decode(record["document"]) for record in records]
+        return {product.id: product for product in products}
+
+    async def products_behind(self, product_id: str, limit: int) -> list[ProductRecord]:
+        """Whole products by id."""
+        records = await self._database.read(self._sql["products_behind"], product_id, limit)
+        return [_PRODUCT.decode(record["document"]) for record in records]
 
     async def delete_product(self, product_id: str, expected_version: int, events: Sequence[NewEvent]) -> None:
         """Leave a tombstone; its SKUs can no longer be bought."""
@@ -83,12 +74,26 @@ class PostgresCatalog:
         async with self._database.transaction() as connection:
             if not await connection.fetch(self._sql["bury_product"], product_id, expected_version):
                 raise StaleVersion(f"product {product_id} is not at version {expected_version}")
-            await connection.execute(self._sql["free_skus"], product_id, [], at_ms)
+            await connection.execute(self._sql["free_skus"], [product_id], [at_ms], [], [])
             await connection.execute(self._add_events, *columns(EVENT_COLUMNS, events))
+
+    async def skus(self, *, text: str, behind: str, limit: int) -> list[CatalogSku]:
+        """A page of the SKUs on sale, by code point."""
+        records = await self._database.read(self._sql["skus_on_sale"], behind, text, limit)
+        return [CatalogSku(**record) for record in records]
 
     async def categories(self) -> list[CategoryRecord]:
         """All categories by name, with product counts."""
         return [CategoryRecord(**record) for record in await self._database.read(self._sql["categories"])]
+
+    async def category(self, category_id: str) -> CategoryRecord | None:
+        """One category with its product count."""
+        records = await self._database.read(self._sql["category"], category_id)
+        return CategoryRecord(**records[0]) if records else None
+
+    async def category_ids(self) -> frozenset[str]:
+        """The ids of all categories."""
+        return frozenset(record["id"] for record in await self._database.read(self._sql["category_ids"]))
 
     async def save_category(self, category: CategoryRecord, expected_version: int) -> None:
         """Write at `expected_version` (0 = create)."""
@@ -110,34 +115,3 @@ class PostgresCatalog:
 
     async def close(self) -> None:
         """Nothing: `Stores.close` closes the connections that all adapters share."""
-
-    async def _write_document(self, connection: _Connection, product: ProductRecord, expected_version: int) -> None:
-        row = (
-            product.id,
-            product.version,
-            msgspec.json.encode(product).decode(),
-            name_key(product.name),
-            price_minor(product),
-            product.created_at_ms,
-            list(product.categories),
-        )
-        if expected_version == 0:
-            await connection.execute(self._sql["create_product"], *row)
-        elif not await connection.fetch(self._sql["change_product"], *row, expected_version):
-            raise StaleVersion(f"product {product.id} is not at version {expected_version}")
-
-    async def _write_prices(self, connection: _Connection, product: ProductRecord) -> None:
-        skus = [variant.sku for variant in product.variants]
-        records = await connection.fetch(self._sql["newest_prices"], skus)
-        newest = {record["sku"]: PriceRecord(**record) for record in records}
-        replaced = [
-            variant for variant in product.variants if replaces_price(newest.get(variant.sku), product, variant)
-        ]
-        await connection.execute(self._sql["end_prices"], [variant.sku for variant in replaced], product.updated_at_ms)
-        await connection.execute(
-            self._sql["add_prices"],
-            product.id,
-            product.currency,
-            product.updated_at_ms,
-            *columns(("sku", "price_version", "price_minor"), replaced),
-        )

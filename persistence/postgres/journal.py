@@ -1,6 +1,6 @@
 """The journal in PostgreSQL: one statement an append, fenced in the statement that writes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from persistence.batches import check_batches, last_timers, newest_views
@@ -70,6 +70,12 @@ class PostgresJournal:
     async def read(self, shard: int, after_seq: int, limit: int) -> list[JournalEvent]:
         """Events of one shard with seq > after_seq, in seq order."""
         return [event_of(record) for record in await self._database.read(self._sql["read"], shard, after_seq, limit)]
+
+    async def read_behind(self, positions: Mapping[int, int], limit: int) -> list[JournalEvent]:
+        """What follows these seqs in these shards, at most `limit` events of each."""
+        statement = self._sql["read_behind"]
+        records = await self._database.read(statement, list(positions), list(positions.values()), limit)
+        return [event_of(record) for record in records]
 
     async def read_at(self, shard: int, seqs: Sequence[int]) -> list[JournalEvent]:
         """The events at these seqs, in seq order."""

@@ -1,4 +1,4 @@
-"""The sandbox gateway's ledger in PostgreSQL."""
+"""The gateway's ledger in PostgreSQL."""
 
 from collections.abc import Mapping, Sequence
 

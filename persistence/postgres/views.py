@@ -4,10 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from persistence.cursors import decode_number_cursor, encode_cursor
+from persistence.order_lists import FOUND_ORDERS, first_place
 from persistence.postgres.columns import columns
 from persistence.postgres.database import Database
-from persistence.postgres.queries import load_queries
-from persistence.records import OrderRow, Page, PaymentRow, SnapshotRow, StockRow
+from persistence.postgres.queries import fill, load_queries
+from persistence.records import (
+    FoundOrders,
+    OrderFilter,
+    OrderRow,
+    Page,
+    PaymentRow,
+    PaymentTotals,
+    SnapshotRow,
+    StatusTotals,
+    StockRow,
+    StockTotals,
+)
 
 _FROM_THE_NEWEST = (2**63 - 1, "")
 _SNAPSHOT_COLUMNS = ("entity_type", "entity_id", "seq", "version", "state")
@@ -39,6 +51,39 @@ class PostgresOrders:
         more = len(records) > limit
         return page, encode_cursor("orders", page[-1].created_at_ms, page[-1].id) if more else None, None
 
+    async def find(self, wanted: OrderFilter, *, limit: int, cursor: str | None, scan_max: int) -> FoundOrders:
+        """What the filter lets through, newest first."""
+        behind = first_place(wanted, cursor)
+        end = await self._scan_end(wanted, behind, scan_max)
+        not_before = end or (wanted.from_ms or 0, "")
+        records = await self._database.read(
+            fill(self._sql["find"], owner="$5::text IS NULL" if wanted.user_id is None else "user_id = $5::text"),
+            *behind,
+            *not_before,
+            wanted.user_id,
+            wanted.status,
+            wanted.min_total_minor,
+            wanted.max_total_minor,
+            wanted.email_key,
+            limit + 1,
+        )
+        page = [_order(record) for record in records[:limit]]
+        if len(records) > limit:
+            end = (page[-1].created_at_ms, page[-1].id)
+        return page, None if end is None else encode_cursor(FOUND_ORDERS, *end)
+
+    async def totals(self, from_ms: int, to_ms: int) -> Sequence[StatusTotals]:
+        """The orders made in [from, to), by status. Reads the index of all orders by time, and those orders."""
+        return [StatusTotals(**record) for record in await self._database.read(self._sql["totals"], from_ms, to_ms)]
+
+    async def _scan_end(self, wanted: OrderFilter, behind: tuple[int, str], scan_max: int) -> tuple[int, str] | None:
+        """Where `scan_max` orders have been looked at; None if the list ends before."""
+        if wanted.user_id is not None:
+            # An account's orders have an index of their own, and are few.
+            return None
+        records = await self._database.read(self._sql["scan_end"], *behind, wanted.from_ms or 0, scan_max)
+        return (records[0]["created_at_ms"], records[0]["id"]) if records else None
+
 
 class PostgresPayments:
     """Reads of `payments_view`."""
@@ -57,6 +102,11 @@ class PostgresPayments:
         records = await self._database.read(self._sql["by_id"], payment_id)
         return _payment(records[0]) if records else None
 
+    async def totals(self, from_ms: int, to_ms: int) -> PaymentTotals:
+        """The payments made in [from, to)."""
+        records = await self._database.read(self._sql["totals"], from_ms, to_ms)
+        return PaymentTotals(**records[0])
+
 
 class PostgresStock:
     """Reads of `stock_view`; snapshots and returns."""
@@ -73,6 +123,19 @@ class PostgresStock:
     async def in_stock(self) -> frozenset[str]:
         """Every SKU with on_hand > reserved."""
         return frozenset(record["sku"] for record in await self._database.read(self._sql["in_stock"]))
+
+    async def levels(self, *, prefix: str, behind: str, available_max: int | None, limit: int) -> list[StockRow]:
+        """A page of SKUs, by code point."""
+        records = await self._database.read(self._sql["levels"], behind, prefix, available_max, limit)
+        return [StockRow(**record) for record in records]
+
+    async def best_sold(self, limit: int) -> list[StockRow]:
+        """The SKUs that sold most, best first."""
+        return [StockRow(**record) for record in await self._database.read(self._sql["best_sold"], limit)]
+
+    async def totals(self, low_max: int) -> StockTotals:
+        """Counts of all SKUs."""
+        return StockTotals(**(await self._database.read(self._sql["totals"], low_max))[0])
 
     async def snapshots(self, shard: int, skus: Sequence[str] | None = None) -> list[SnapshotRow]:
         """The newest snapshot of each of these SKUs (None: of every SKU in the shard)."""

@@ -12,7 +12,8 @@ from persistence.records import UserRecord
 from serve.answers import answer
 from serve.auth.access import allow, public
 from serve.auth.guard import rate_limited
-from serve.auth.principal import ACCOUNT_PREFIX, Role, is_account_id
+from serve.auth.principal import ACCOUNT_PREFIX, Principal, Role, is_account_id
+from serve.auth.rate_limits import account_key, address_key
 from serve.auth.sessions import Sessions
 from serve.clock import iso
 from serve.deps import Caller, Services, ServicesOf
@@ -30,6 +31,7 @@ from serve.schemas.users import (
     ValidateIn,
     ValidateOut,
     email_key,
+    login_key,
 )
 
 LOGIN_WINDOW_MS: Final = 60_000
@@ -41,21 +43,24 @@ def sessions_of(services: Services) -> Sessions:
     return Sessions(services.stores.users, services.signer, services.settings)
 
 
-def login_attempt(services: Services, request: Request, account_key: str) -> None:
-    """Count an attempt at a password, by account (whether or not it exists) and by address. Raises 429."""
+def login_attempt(services: Services, request: Request, email: str) -> None:
+    """Count an attempt at a password, by account (whether or not it exists) and by address. Raises 429.
+
+    `email` is the account's key, as for `login_succeeded`.
+    """
     settings = services.settings
     for key, limit in (
-        (f"login-address:{address_of(request.scope)}", settings.limits_login_address_per_min),
-        (f"login-account:{account_key}", settings.limits_login_account_per_min),
+        (f"login-{address_key(address_of(request.scope))}", settings.limits_login_address_per_min),
+        (f"login-{account_key(email)}", settings.limits_login_account_per_min),
     ):
         wait_ms = services.limiter.hit(key, limit, LOGIN_WINDOW_MS)
         if wait_ms:
             raise rate_limited(wait_ms)
 
 
-def login_succeeded(services: Services, account_key: str) -> None:
+def login_succeeded(services: Services, email: str) -> None:
     """A right password gives the account its attempts back."""
-    services.limiter.reset(f"login-account:{account_key}")
+    services.limiter.reset(f"login-{account_key(email)}")
 
 
 @router.post("/auth/register", status_code=201, response_model=SessionOut, responses=problems("email-taken"))
@@ -97,13 +102,15 @@ async def login(request: Request, body: LoginIn, services: ServicesOf) -> Respon
     """Log in. An unknown account and a wrong password cost and look the same."""
     if body.cart_id is not None and is_account_id(body.cart_id):
         raise invalid_field("/cart_id", "must be a guest cart's id")
-    key = email_key(body.email)
+    key = login_key(body.email)
     login_attempt(services, request, key)
     user = await services.stores.users.by_email(key)
     proven = await services.passwords.matches(body.password, None if user is None else user.password_hash)
     if user is None or not proven:
         raise Problem("invalid-credentials")
     login_succeeded(services, key)
+    # So that an administrator's login leaves a record, as what they do with it will.
+    request.state.principal = Principal(id=user.id, role=Role(user.role))
     session = await sessions_of(services).open(user, services.clock.now_ms())
     if body.cart_id is not None:
         await _merge_cart(services, body.cart_id, user.id)

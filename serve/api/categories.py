@@ -11,7 +11,7 @@ from persistence.records import CategoryRecord
 from serve.answers import answer, no_content
 from serve.auth.access import allow, public
 from serve.auth.principal import Role
-from serve.catalog_writes import WRITE_ATTEMPTS_MAX, slug
+from serve.catalog.documents import WRITE_ATTEMPTS_MAX, slug
 from serve.deps import ServicesOf
 from serve.errors import Problem, not_found
 from serve.etags import ExpectedVersions, require_version
@@ -80,10 +80,8 @@ async def delete_category(category_id: str, expected: ExpectedVersions, services
 
 
 async def _existing(catalog: Catalog, category_id: str, expected: frozenset[int] | None) -> CategoryRecord:
-    if _ID.fullmatch(category_id) is None:
+    category = await catalog.category(category_id) if _ID.fullmatch(category_id) else None
+    if category is None:
         raise not_found()
-    for category in await catalog.categories():
-        if category.id == category_id:
-            require_version(expected, category.version)
-            return category
-    raise not_found()
+    require_version(expected, category.version)
+    return category

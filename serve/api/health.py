@@ -70,5 +70,5 @@ async def ready(services: ServicesOf) -> Response:
 @metrics_router.get("/metrics", include_in_schema=False)
 @public(limited=False)
 async def metrics(services: ServicesOf) -> Response:
-    """For Prometheus; this process's own numbers."""
-    return Response(services.metrics.exposition(), media_type=services.metrics.content_type)
+    """For Prometheus: this replica's numbers and those of every shard host and consumer that answers within 1 s."""
+    return Response(await services.metrics.exposition(services.hosts), media_type=services.metrics.content_type)

@@ -7,13 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from persistence.records import ProductQuery, ProductRecord
-from serve import catalog_writes
 from serve.answers import answer, no_content
 from serve.auth.access import allow, public
 from serve.auth.principal import Role
+from serve.catalog import writes
 from serve.deps import Services, ServicesOf
 from serve.errors import not_found
 from serve.etags import ExpectedVersions
+from serve.events import cause_of
 from serve.openapi import problems
 from serve.route import API_PREFIX, service_router
 from serve.schemas.catalog import CategoryId, ProductIn, ProductOut, is_product_id
@@ -69,10 +70,10 @@ async def get_product(product_id: str, services: ServicesOf) -> Response:
 @allow(Role.ADMIN)
 async def create_product(request: Request, body: ProductIn, services: ServicesOf) -> Response:
     """Add a product. Its stock is adjusted apart, under inventory."""
-    product = await catalog_writes.create_product(
+    product = await writes.create_product(
         services.stores.catalog,
-        request,
         body,
+        cause=cause_of(request),
         currency=services.settings.catalog_currency,
         at_ms=services.clock.now_ms(),
     )
@@ -89,12 +90,12 @@ async def replace_product(
     """Replace a product. A price that differs becomes a new price version."""
     if not is_product_id(product_id):
         raise not_found()
-    product = await catalog_writes.replace_product(
+    product = await writes.replace_product(
         services.stores.catalog,
-        request,
         product_id,
         body,
         expected=expected,
+        cause=cause_of(request),
         currency=services.settings.catalog_currency,
         at_ms=services.clock.now_ms(),
     )
@@ -109,8 +110,12 @@ async def delete_product(
     """Remove a product: it can no longer be bought, and its id is not given again."""
     if not is_product_id(product_id):
         raise not_found()
-    await catalog_writes.delete_product(
-        services.stores.catalog, request, product_id, expected=expected, at_ms=services.clock.now_ms()
+    await writes.delete_product(
+        services.stores.catalog,
+        product_id,
+        expected=expected,
+        cause=cause_of(request),
+        at_ms=services.clock.now_ms(),
     )
     return no_content()
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from persistence.ports import Users
 from serve.auth.access import Access
 from serve.auth.principal import GUEST, Principal, Role
-from serve.auth.rate_limits import RateLimiter
+from serve.auth.rate_limits import RateLimiter, address_key
 from serve.auth.tokens import Claims, InvalidToken, TokenSigner
 from serve.clock import Clock
 from serve.errors import Problem
@@ -38,7 +38,10 @@ class Guard:
         )
 
     async def admit(self, request: Request, access: Access) -> Principal:
-        """The caller, if the route may be called by them now. Raises `Problem` 401, 403 or 429."""
+        """The caller, if the route may be called by them now. Raises `Problem` 401, 403 or 429.
+
+        Who it is stands in `request.state.principal` from then on, also if they are refused with 403.
+        """
         principal = GUEST
         if not access.public:
             try:
@@ -48,12 +51,13 @@ class Guard:
                 raise
         if access.limited:
             self._count(request, principal)
+        request.state.principal = principal
         if principal.role not in access.roles:
             raise Problem("unauthenticated" if principal.role is Role.GUEST else "forbidden")
         return principal
 
     def _count(self, request: Request, principal: Principal) -> None:
-        key = principal.id or f"address:{address_of(request.scope)}"
+        key = principal.id or address_key(address_of(request.scope))
         wait_ms = self._limiter.hit(key, self._limit, GENERAL_WINDOW_MS)
         if wait_ms:
             raise rate_limited(wait_ms)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -12,6 +13,11 @@ from serve.errors import Problem
 PASSWORD_CHARACTERS_MIN: Final = 8
 PASSWORD_BYTES_MAX: Final = 72
 """bcrypt reads no further: a longer password would be silently cut."""
+
+
+def password_bytes(password: str) -> bytes:
+    """What of a password is hashed. In normal form C: keyboards differ in how they compose an accented letter."""
+    return unicodedata.normalize("NFC", password).encode("utf-8")
 
 
 class PasswordHasher:
@@ -31,11 +37,11 @@ class PasswordHasher:
 
     async def hash(self, password: str) -> str:
         """The hash to store. The password must fit `PASSWORD_BYTES_MAX`."""
-        return (await self._run(password.encode("utf-8"), None)).decode("ascii")
+        return (await self._run(password_bytes(password), None)).decode("ascii")
 
     async def matches(self, password: str, stored: str | None) -> bool:
         """Whether the password is the stored one; always False, at equal cost, if `stored` is None."""
-        offered = password.encode("utf-8")
+        offered = password_bytes(password)
         fits = len(offered) <= PASSWORD_BYTES_MAX
         against = stored.encode("ascii") if stored is not None else self._decoy
         computed = await self._run(offered[:PASSWORD_BYTES_MAX], against)

@@ -1,6 +1,10 @@
 """Rate limits: sliding windows in this process, behind a small port."""
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final, Protocol
 
 KEYS_MAX: Final = 100_000
@@ -19,33 +23,35 @@ class RateLimiter(Protocol):
 class SlidingWindows:
     """Two counters a key: this window's, and the last one's weighted by what of it still lies in the past window.
 
-    Guarantees: constant memory a key, at most `KEYS_MAX` keys (the longest idle goes first); a key that stays idle for
-    two windows starts anew, so nobody is locked out for good. Each process counts for itself: with n replicas the
-    limit is up to n times as high.
+    Guarantees: constant memory a key, at most `KEYS_MAX` keys of one window's length (the longest idle goes first), so
+    that requests do not push out what is known of logins; a key that stays idle for two windows starts anew, so nobody
+    is locked out for good. Each process counts for itself: with n replicas the limit is up to n times as high.
     """
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
-        self._counts: dict[str, tuple[int, int, int]] = {}
+        self._tables: defaultdict[int, dict[str, tuple[int, int, int]]] = defaultdict(dict)
 
     def hit(self, key: str, limit: int, window_ms: int) -> int:
         """As in `RateLimiter`."""
         window, elapsed_ms = divmod(self._now_ms(), window_ms)
-        counted_in, current, last = self._counts.pop(key, (window, 0, 0))
+        counts = self._tables[window_ms]
+        counted_in, current, last = counts.pop(key, (window, 0, 0))
         if counted_in != window:
             last = current if counted_in == window - 1 else 0
             current = 0
         refused = current * window_ms + last * (window_ms - elapsed_ms) + window_ms > limit * window_ms
         if not refused:
             current += 1
-        if len(self._counts) >= KEYS_MAX:
-            del self._counts[next(iter(self._counts))]
-        self._counts[key] = (window, current, last)
+        if len(counts) >= KEYS_MAX:
+            del counts[next(iter(counts))]
+        counts[key] = (window, current, last)
         return _wait_ms(current, last, limit, window_ms, elapsed_ms) if refused else 0
 
     def reset(self, key: str) -> None:
         """Forget what the key did."""
-        self._counts.pop(key, None)
+        for counts in self._tables.values():
+            counts.pop(key, None)
 
 
 class Unlimited:
@@ -67,3 +73,22 @@ def _wait_ms(current: int, last: int, limit: int, window_ms: int, elapsed_ms: in
         return max(1, fits_at_ms - elapsed_ms)
     fades_for_ms = window_ms - (limit - 1) * window_ms // max(1, current)
     return max(1, window_ms - elapsed_ms + fades_for_ms)
+
+
+@lru_cache(maxsize=10_000)
+def address_key(address: str) -> str:
+    """The key of a client's address: of IPv6 its /64, for whoever has one address of that has all of them."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return f"address:{address}"
+    if isinstance(found, IPv6Address):
+        if found.ipv4_mapped is not None:
+            return f"address:{found.ipv4_mapped}"
+        return f"address:{IPv6Network((found.packed, 64), strict=False).network_address}"
+    return f"address:{found}"
+
+
+def account_key(email_key: str) -> str:
+    """The key of an account, also of one that does not exist: short, and without the address in it."""
+    return "account:" + hashlib.blake2b(email_key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _METHODS: Final = "GET, POST, PUT, DELETE"
-_REQUEST_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-Match, X-Cart-Id, X-Request-Id"
+_REQUEST_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-Match, X-Cart-Id, X-Request-Id, traceparent"
 _EXPOSED: Final = "ETag, Idempotent-Replayed, Location, Retry-After, X-Request-Id"
 _MAX_AGE_S: Final = "600"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from persistence.embedded import EmbeddedPostgres
+from serve.platform.dependency_audit import audit_dependencies
 from serve.platform.errors import UserError
 
 _PACKAGES = ("actors", "serve", "persistence", "cluster", "benchmarks")
@@ -83,6 +84,7 @@ def test(console: Console, arguments: Sequence[str]) -> bool:
     for suite in _suites():
         console.rule(suite.name)
         green = subprocess.run([*command, *suite.command], cwd=root, check=False).returncode == 0 and green  # noqa: S603
+    green = _audit_dependencies(console, root) and green
     console.print(f"ran against: {', '.join(_ran_against())}", highlight=False, soft_wrap=True)
     console.print(f"test: {'green' if green else 'red'} in {time.monotonic() - began:.0f} s", highlight=False)
     return green
@@ -112,6 +114,15 @@ def _tell(console: Console, outcome: Outcome) -> Outcome:
     if outcome.code != 0:
         console.print(outcome.output, markup=False, highlight=False, soft_wrap=True)
     return outcome
+
+
+def _audit_dependencies(console: Console, root: Path) -> bool:
+    """Red only for a vulnerability that is known; that nobody could be asked is said, and no fault of the change."""
+    found = audit_dependencies(root)
+    sign = {"clean": "[green]✓[/]", "vulnerable": "[red]✗[/]", "skipped": "[yellow]skipped:[/]"}[found.outcome]
+    console.print(f"{sign} dependencies against known vulnerabilities", highlight=False)
+    console.print(found.text, markup=False, highlight=False, soft_wrap=True)
+    return found.outcome != "vulnerable"
 
 
 def _existing_packages() -> list[str]:

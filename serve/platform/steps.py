@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 from pydantic import ValidationError
 
+from actors.payment_settings import PaymentSettings
 from persistence.embedded import EmbeddedPostgresError
 from persistence.embedded_folder import stop_leftovers
 from persistence.errors import StoreError
@@ -21,8 +22,9 @@ from serve.platform.errors import UserError
 from serve.platform.folder import DataFolder
 from serve.platform.report import Report
 from serve.platform.run import Step
+from serve.platform.settings import read_settings
 from serve.platform.state import base_url
-from serve.settings import ServeSettings
+from serve.settings import ServeSettings, setting_faults
 
 DATA_DIR_VARIABLE = "STAMPEDE_DATA_DIR"
 _READY_TIMEOUT_S = 60.0
@@ -185,8 +187,7 @@ def _sample_data(options: UpOptions) -> Step:
 
 def _settings() -> ServeSettings:
     try:
-        return ServeSettings()
+        PaymentSettings()  # the hosts read it; what is wrong with it is told here
     except ValidationError as error:
-        # The messages only: what was given may be a secret.
-        found = "; ".join(f"{'.'.join(map(str, each['loc']))} {each['msg']}".strip() for each in error.errors())
-        raise UserError(f"a setting is wrong: {found}") from None
+        raise UserError(f"a setting is wrong: {setting_faults(error, PaymentSettings)}") from None
+    return read_settings()

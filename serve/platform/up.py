@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from cluster.logs import json_formatter
 from persistence.settings import CODE_VERSION
 from serve.platform import database, state
 from serve.platform.address import check_address
@@ -114,8 +115,9 @@ def _one_line(error: Exception) -> str:
 
 def _log_into(folder: DataFolder) -> None:
     handler = logging.FileHandler(folder.log_file)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(json_formatter("up"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request of ours
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)

@@ -2,35 +2,47 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Annotated, Final, cast
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from persistence.product_lists import price_minor
 from persistence.records import CategoryRecord, ProductRecord, VariantRecord
+from serve.schemas.attributes import AttributeName, Attributes
 from serve.schemas.base import CamelIn, CamelOut
 from serve.schemas.money import Currency, MoneyIn, MoneyOut
 
 VARIANTS_MAX: Final = 100
+
+
+def _visible(text: str) -> str:
+    if not any(character.isprintable() and not character.isspace() for character in text):
+        raise ValueError("must have a character that can be seen")
+    return text
+
 
 _PRODUCT_ID: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 
 ProductId = Annotated[str, StringConstraints(pattern=f"^{_PRODUCT_ID}$")]
 Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 CategoryId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+# Something that can be seen, on one line.
 Title = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$",
+    ),
+    AfterValidator(_visible),
 ]
-Prose = Annotated[str, StringConstraints(max_length=10_000)]
-# No leading $ and no dot: a name that a document store could read as an operator or a path.
-AttributeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,63}$")]
-ShortText = Annotated[str, StringConstraints(max_length=200)]
-# Measures, not money: the document stores keep them as their number type.
-Measure = Annotated[Decimal, AfterValidator(float)]
-AttributeValue = ShortText | bool | int | Measure | Annotated[list[ShortText], Field(max_length=20)]
+Line = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+# Lines and tabs, but no other control characters: some formats have no way to write them.
+Prose = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+_URL_PART: Final = r"[^\s\x00-\x20\x7f-\x9f\"'`<>\\^{|}]"
 ImageUrl = Annotated[
-    str, StringConstraints(max_length=500, pattern=r"^(https?://[^\s\"'<>\\]+|/[A-Za-z0-9._~%-][^\s\"'<>\\]*)$")
+    str, StringConstraints(max_length=500, pattern=f"^(https?://{_URL_PART}+|/[A-Za-z0-9._~%-]{_URL_PART}*)$")
 ]
 
 
@@ -43,7 +55,7 @@ class VariantIn(CamelIn):
     """A variant to store. Without `price` it costs what the product says."""
 
     sku: Sku = Field(examples=["LAPTOP-001"])
-    options: dict[AttributeName, ShortText] = Field(default_factory=dict, max_length=10, examples=[{"memory": "16 GB"}])
+    options: dict[AttributeName, Line] = Field(default_factory=dict, max_length=10, examples=[{"memory": "16 GB"}])
     price: MoneyIn | None = None
 
 
@@ -53,12 +65,12 @@ class ProductIn(CamelIn):
     id: ProductId | None = Field(None, examples=["prod-laptop-001"], description="made from the name if absent")
     name: Title = Field(examples=["Premium Ultrabook Pro 15"])
     description: Prose = ""
-    brand: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = Field("", examples=["Northpeak"])
+    brand: Annotated[Line, StringConstraints(strip_whitespace=True, max_length=100)] = Field("", examples=["Northpeak"])
     price: MoneyIn | None = None
     currency: Currency | None = Field(None, examples=["USD"])
     categories: list[CategoryId] = Field(default_factory=list, max_length=20, examples=[["computers"]])
-    attributes: dict[AttributeName, AttributeValue] = Field(default_factory=dict, max_length=50)
-    images: list[ImageUrl] = Field(default_factory=list, max_length=20)
+    attributes: Attributes = Field(default_factory=dict)
+    images: list[ImageUrl] = Field(default_factory=list, max_length=20, examples=[["/images/laptop.png"]])
     variants: list[VariantIn] = Field(min_length=1, max_length=VARIANTS_MAX)
 
     @field_validator("variants")
@@ -105,7 +117,7 @@ class ProductOut(CamelOut):
     price: MoneyOut
     currency: str = Field(examples=["USD"])
     categories: list[str]
-    attributes: dict[str, str | bool | int | float | list[str]]
+    attributes: dict[str, Any]
     images: list[str]
     variants: list[VariantOut]
     version: int
@@ -122,7 +134,7 @@ class ProductOut(CamelOut):
             price=price_minor(product),
             currency=product.currency,
             categories=list(product.categories),
-            attributes=cast("dict[str, str | bool | int | float | list[str]]", product.attributes),
+            attributes=product.attributes,
             images=list(product.images),
             variants=[VariantOut.of(variant, available.get(variant.sku, 0)) for variant in product.variants],
             version=product.version,

@@ -1,7 +1,7 @@
 """Bodies of orders."""
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_extra_types.country import CountryAlpha2
@@ -70,7 +70,7 @@ class AddressIn(CamelIn):
 class PaymentMethodIn(CamelIn):
     """A token that stands for a card at the gateway."""
 
-    type: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}$")] = Field("card", examples=["card"])
+    type: Literal["card"] = Field("card", examples=["card"])
     token: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")] = Field(examples=["tok_ok"])
 
     def method(self) -> PaymentMethod:
@@ -96,9 +96,11 @@ class OrderIn(CamelIn):
     """
 
     user_id: Annotated[CartId, AfterValidator(_possible_cart)]
-    items: Annotated[list[OrderItemIn], Field(min_length=1, max_length=LINES_MAX)] | None = None
+    items: Annotated[list[OrderItemIn], Field(min_length=1, max_length=LINES_MAX)] | None = Field(
+        None, examples=[[{"sku": "LAPTOP-001", "quantity": 1}]]
+    )
     shipping_address: AddressIn = Field(examples=[_EXAMPLE_ADDRESS])
-    payment_method: PaymentMethodIn | None = None
+    payment_method: PaymentMethodIn | None = Field(None, examples=[{"type": "card", "token": "tok_ok"}])
     expected_total: MoneyIn | None = None
     email: Email | None = None
 

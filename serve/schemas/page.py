@@ -10,8 +10,9 @@ from serve.schemas.base import CamelOut
 Item = TypeVar("Item")
 
 Limit = Annotated[int, Query(ge=1, le=100, description="items a page")]
+# A cursor holds what its list is sorted by: a name of 200 letters of any script, case-folded.
 Cursor = Annotated[
-    str | None, Query(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$", description="`nextCursor` of the last")
+    str | None, Query(min_length=1, max_length=4_096, pattern=r"^[\x21-\x7e]+$", description="`nextCursor` of the last")
 ]
 
 

@@ -1,12 +1,13 @@
 """Bodies of auth and users: snake_case, as the reference has them."""
 
+import unicodedata
 from typing import Annotated, Final, Literal
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, StringConstraints
 
 from persistence.records import UserRecord
-from serve.auth.passwords import PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN
+from serve.auth.passwords import PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN, password_bytes
 from serve.clock import iso
 from serve.schemas.base import SnakeIn, SnakeOut
 
@@ -31,13 +32,26 @@ def valid_email(text: str) -> str:
 
 
 def email_key(email: str) -> str:
-    """What makes two addresses the same account's."""
-    return email.casefold()
+    """What makes two addresses the same account's: case, and how an accented letter is composed, do not count."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", email).casefold())
+
+
+def login_key(email: str) -> str:
+    """`email_key` of an address as somebody types it, who may write its domain in either of its two forms.
+
+    Something that is no address has a key too, which no account has.
+    """
+    try:
+        return email_key(valid_email(email))
+    except ValueError:
+        return email_key(email)
 
 
 def _acceptable_password(password: str) -> str:
-    if len(password.encode("utf-8")) > PASSWORD_BYTES_MAX:
+    if len(password_bytes(password)) > PASSWORD_BYTES_MAX:
         raise ValueError(f"must have at most {PASSWORD_BYTES_MAX} bytes in UTF-8")
+    if "\x00" in password:
+        raise ValueError("must not have NUL")
     return password
 
 

@@ -32,7 +32,7 @@ async def test_a_stale_write_changes_nothing(stores: Stores) -> None:
         assert await carts.save([write]) == frozenset()
     assert (await carts.load(["cart-1"]))["cart-1"].version == 2
     assert await carts.answer("usr_1", "POST /x", "key-1") is None
-    assert await stores.outboxes["carts"].take(10) == []
+    assert await stores.outboxes["carts"].read(10) == []
 
 
 async def test_many_carts_a_call_each_by_its_own_version(stores: Stores) -> None:
@@ -46,7 +46,7 @@ async def test_many_carts_a_call_each_by_its_own_version(stores: Stores) -> None
     ]
     assert await carts.save(writes) == {"a", "c"}
     assert set(await carts.load(["a", "b", "c", "d"])) == {"a", "b", "c"}
-    events = [row.event for row in await stores.outboxes["carts"].take(10)]
+    events = [row.event for row in await stores.outboxes["carts"].read(10)]
     assert sorted((e.entity_id, e.version) for e in events) == [("a", 1), ("c", 1), ("c", 2)]
     assert [e.version for e in events if e.entity_id == "c"] == [1, 2]
     assert await carts.answer("usr_1", "POST /x", "key-a") == answer("key-a")
@@ -86,7 +86,7 @@ async def test_deleting_needs_the_very_version_and_leaves_its_last_event(stores:
     assert await carts.delete("cart-1", 1, [event("cart-1", 2)])
     assert not await carts.delete("cart-1", 1)
     assert await carts.expired(LONG_AGO_MS + 1, 10) == []
-    assert [row.event.version for row in await stores.outboxes["carts"].take(10)] == [2]
+    assert [row.event.version for row in await stores.outboxes["carts"].read(10)] == [2]
 
 
 async def test_a_cart_that_began_anew_at_the_same_version_is_not_deleted(carts: Carts) -> None:

@@ -45,7 +45,7 @@ async def test_a_product_comes_back_whole(stores: Stores) -> None:
     await stores.catalog.save_product(product(), 0, [event("prod-laptop-001", 1)])
     assert await stores.catalog.product("prod-laptop-001") == product()
     assert await stores.catalog.product("prod-laptop-002") is None
-    assert [row.topic for row in await stores.outboxes["catalog"].take(9)] == ["catalog-events"]
+    assert [row.topic for row in await stores.outboxes["catalog"].read(9)] == ["catalog-events"]
 
 
 async def test_a_product_is_changed_at_its_version_only(catalog: Catalog) -> None:
@@ -126,7 +126,7 @@ async def test_a_deleted_product_is_gone_and_its_id_stays_taken(stores: Stores) 
         await catalog.save_product(product("p1", 3), 2, [])
     with pytest.raises(StaleVersion):
         await catalog.delete_product("p1", 2, [])
-    assert [row.event.version for row in await stores.outboxes["catalog"].take(9)] == [2]
+    assert [row.event.version for row in await stores.outboxes["catalog"].read(9)] == [2]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
@@ -147,6 +147,15 @@ async def test_products_are_filtered(catalog: Catalog) -> None:
     assert (await list_all(catalog, ProductQuery(skus_in_stock=frozenset({"A", "E"}))))[0] == ["p1", "p4"]
     assert await list_all(catalog, ProductQuery(skus_in_stock=frozenset())) == ([], {0})
     assert await list_all(catalog, ProductQuery(category="none")) == ([], {0})
+    every = ProductQuery(
+        category="audio",
+        min_price_minor=50,
+        max_price_minor=250,
+        skus_in_stock=frozenset("CDE"),
+        sort="-price",
+        limit=1,
+    )
+    assert await list_all(catalog, every) == (["p3", "p2"], {2})
 
 
 async def test_a_cursor_of_another_list_is_refused(catalog: Catalog) -> None:
@@ -164,6 +173,17 @@ async def test_categories_tell_how_many_products_they_have(catalog: Catalog) -> 
         await catalog.save_category(CategoryRecord(id=category[0], name=category[1], version=1), 0)
     rows = await catalog.categories()
     assert [(row.id, row.product_count) for row in rows] == [("audio", 2), ("computers", 2), ("gaming", 0)]
+    assert [await catalog.category(row.id) for row in rows] == rows
+    assert await catalog.category("none") is None
+    assert await catalog.category_ids() == {"audio", "computers", "gaming"}
+    # Counted once each, and not when it is gone.
+    await catalog.save_product(product("p5", variants=[variant("F")], categories=("gaming", "gaming")), 0, [])
+    await catalog.delete_product("p2", 1, [])
+    assert {row.id: row.product_count for row in await catalog.categories()} == {
+        "audio": 1,
+        "computers": 1,
+        "gaming": 1,
+    }
 
 
 async def test_a_category_is_changed_and_deleted_at_its_version_only(catalog: Catalog) -> None:

@@ -36,3 +36,9 @@ async def test_a_negative_amount_is_refused(stores: Stores) -> None:
 async def test_nothing_asked_nothing_found(stores: Stores) -> None:
     assert await stores.ledger.put([]) == {}
     assert await stores.ledger.find([]) == {}
+
+
+async def test_an_intent_stands_beside_the_movement_it_leads_to(stores: Stores) -> None:
+    intent = msgspec.structs.replace(movement("k#intent"), kind="intent", status="open", reference="pi_1")
+    assert await stores.ledger.put([intent, movement("k")]) == {"k#intent": intent, "k": movement("k")}
+    assert await stores.ledger.find(["k#intent"]) == {"k#intent": intent}

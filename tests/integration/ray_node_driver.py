@@ -38,6 +38,9 @@ class EchoHost:
         loop = type(asyncio.get_running_loop()).__module__
         return {"name": self._name, "started": self._started, "loop": loop}
 
+    def metrics(self) -> bytes:
+        return b"\x90"
+
     async def drain(self) -> None:
         self._started = False
 
@@ -111,10 +114,12 @@ def main(data_dir: Path, port: int) -> None:
         start_node(plan, progress=partial(print, file=sys.stderr, flush=True))
         import ray
 
-        from actors.shard_host_actor import create_shard_host
+        from actors.shard_host_actor import ShardHostActor
         from serve.deployment import DeploymentSettings, deploy
 
-        host: Any = create_shard_host("host-1", partial(EchoHost, "host-1"))
+        actor_class: Any = ray.remote(ShardHostActor)
+        options = {"name": "host-1", "namespace": "stampede", "lifetime": "detached", "num_cpus": 0}
+        host = actor_class.options(**options).remote(partial(EchoHost, "host-1"))
         ray.get(host.ping.remote())
         deploy(open_app, DeploymentSettings())
         print(json.dumps({"host": ray.get(host.describe.remote())}), flush=True)

@@ -110,15 +110,15 @@ def test_a_replica_reaches_a_shard_host_by_its_name(node: Node) -> None:
     assert httpx.post(f"{node.url}/exchange", content=b"envelopes").json() == {"answer": "sepolevne"}
 
 
-def test_nothing_but_http_listens_beyond_loopback(node: Node) -> None:
-    # Ray Serve's gRPC server of a replica cannot be told where to bind; its token guards it.
+def test_nothing_listens_beyond_loopback(node: Node) -> None:
     ports = {
-        (process.name(), connection.laddr.ip)
+        (process.name(), connection.laddr.ip, connection.laddr.port)
         for process in node.processes()
-        for connection in process.net_connections(kind="tcp")
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.ip not in {"127.0.0.1", "::ffff:127.0.0.1"}
+        for connection in process.net_connections(kind="inet")
+        if connection.status in {psutil.CONN_LISTEN, psutil.CONN_NONE}
     }
-    assert {ip for name, ip in ports if not name.startswith("ray::ServeRepli")} == set()
+    assert {name for name, _ip, port in ports if port == node.port} == {"haproxy"}
+    assert [found for found in ports if found[1] not in {"127.0.0.1", "::ffff:127.0.0.1"}] == []
 
 
 def test_the_ingress_believes_no_header_about_the_client_or_the_time(node: Node) -> None:

@@ -1,6 +1,7 @@
 """Tokens: only what we signed, for us, in its time, with a password that still holds."""
 
 import base64
+import hmac
 import json
 from typing import Any
 
@@ -43,6 +44,10 @@ async def test_the_forger_of_these_tests_can_make_a_good_one(world: World) -> No
         {"kid": "k2"},
         {"kid": None},
         {"kid": "../../dev/null"},
+        {"kid": ""},
+        {"kid": "K1"},
+        {"kid": "k1' OR 1=1 --"},
+        {"kid": "x" * 2_000},
         {"algorithm": "HS512"},
         {"algorithm": "HS384"},
         {"exp": NOW_S},
@@ -51,6 +56,11 @@ async def test_the_forger_of_these_tests_can_make_a_good_one(world: World) -> No
         {"exp": float(NOW_S + 60)},
         {"nbf": NOW_S + 1},
         {"aud": "another-api"},
+        {"aud": []},
+        {"aud": ["another-api"]},
+        {"exp": None},
+        {"exp": -1},
+        {"nbf": 10**30},
         {"iss": "another"},
         {"pv": 2},
         {"pv": "1"},
@@ -75,6 +85,35 @@ async def test_alg_none_is_401(world: World) -> None:
     for algorithm in ("none", "None", "NONE"):
         header = base64.urlsafe_b64encode(json.dumps({"alg": algorithm, "kid": "k1"}).encode()).decode().rstrip("=")
         assert await profile(world, f"{header}.{payload}.") == 401
+
+
+def encoded(part: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "HS256", "kid": ["k1"]},
+        {"alg": "HS256", "kid": {"k1": 1}},
+        {"alg": "HS256", "kid": None},
+        {"alg": ["HS256"], "kid": "k1"},
+        {"alg": "RS256", "kid": "k1"},
+        {"alg": "HS256", "kid": "k1", "crit": ["exp"]},
+        {"alg": "HS256", "kid": "k2", "jwk": {"kty": "oct", "k": "AAAA"}},
+        {"alg": "HS256", "kid": "k2", "jku": "https://evil.example/keys"},
+        {},
+        [],
+        "k1",
+    ],
+    ids=str,
+)
+async def test_a_strange_header_is_401(world: World, header: object) -> None:
+    """Signed with our key, so that only the header can be the reason."""
+    payload = forge((await world.register())["user"]["id"]).split(".")[1]
+    signed = f"{encoded(header)}.{payload}"
+    digest = hmac.digest(SECRET.encode(), signed.encode(), "sha256")
+    assert await profile(world, f"{signed}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}") == 401
 
 
 async def test_a_tampered_token_is_401(world: World) -> None:

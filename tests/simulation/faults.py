@@ -1,13 +1,16 @@
 """What can go wrong between processes: the way to a store, the network, the payment gateway. All of it from one seed."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from actors.domain.order import PaymentNews, order_of_key
 from actors.domain.steps import ChargeResult, RefundResult
 from actors.gateway.port import GatewayFault, PaymentGateway
+from cluster.errors import ClusterError
 from cluster.local_transport import LocalTransport, ServerCall
 from persistence.errors import OutcomeUnknown, StoreUnavailable
 from persistence.memory.seams import Seams
@@ -146,6 +149,9 @@ class SimulatedNetwork(LocalTransport):
         self.listen(actor_name, server)
 
 
+CALLBACK_LATE_S = 6.0
+
+
 @dataclass(slots=True)
 class GatewayFaults:
     """Chances in [0, 1] for each call of the gateway."""
@@ -165,8 +171,17 @@ class MisbehavingGateway:
     inner: PaymentGateway
     rng: Random
     faults: GatewayFaults = field(default_factory=GatewayFaults)
+    callbacks: Random = field(init=False)
+    calls_back: bool = field(init=False)
+    """Every other seed has a gateway that does."""
+
+    def __post_init__(self) -> None:
+        self.callbacks = self.world.rng("callbacks")
+        self.calls_back = self.world.seed % 2 == 0
 
     async def charge(self, key: str, amount_minor: int, currency: str, token: str) -> ChargeResult:
+        for _ in range(self.callbacks.choice((0, 1, 1, 2)) if self.calls_back else 0):
+            self.world.spawn(self._call_back(key, self.callbacks.uniform(0.0, CALLBACK_LATE_S)))
         return await self._through(key, lambda: self.inner.charge(key, amount_minor, currency, token))
 
     async def close_charge(self, key: str, amount_minor: int, currency: str) -> ChargeResult:
@@ -174,6 +189,25 @@ class MisbehavingGateway:
 
     async def refund(self, key: str, of_key: str, amount_minor: int, currency: str) -> RefundResult:
         return await self._through(key, lambda: self.inner.refund(key, of_key, amount_minor, currency))
+
+    async def close(self) -> None:
+        """A host has ended; the gateway has not."""
+
+    async def _call_back(self, key: str, after_s: float) -> None:
+        """A callback: too early, in time, late, or twice; if nobody takes it, it is lost."""
+        await asyncio.sleep(after_s)
+        if self.world.refs is None:
+            return
+        with contextlib.suppress(ClusterError):
+            await self.world.refs.ask(
+                "order",
+                order_of_key(key),
+                PaymentNews(key=key),
+                command_id=None,
+                idempotency=None,
+                actor="gateway",
+                deadline_ms=2_000,
+            )
 
     async def _through(self, key: str, call: Callable[[], Awaitable[Result]]) -> Result:
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()

@@ -114,6 +114,14 @@ def _expiring_order() -> EntityType:
     )
 
 
+def _believes_callbacks(state: order.Order | None, command: Any, context: Context) -> Any:
+    """A callback is taken for the gateway's word instead of a reason to ask for it."""
+    if isinstance(command, order.PaymentNews) and state is not None and state.paying:
+        assert state.payment is not None
+        command = order.SettlePayment(n=state.payment.n, status="captured")
+    return order_rules.decide(state, command, context)
+
+
 def _forgets_attempts(state: inventory.Sku, command: Any, context: Context) -> Any:
     empty = inventory.Sku(sku="").closed
     return inventory.decide(msgspec.structs.replace(state, closed=empty, closed_before=empty), command, context)
@@ -173,6 +181,7 @@ PLANTS: dict[str, Callable[[], Plant]] = {
         stores=_name_is_enough, patches=((ownership, "plan", _plan_by_name),)
     ),
     "expiry with a payment open": lambda: Plant(types=_types(order=_expiring_order())),
+    "callback believed": lambda: Plant(types=_types(order=_with("order", decide=_believes_callbacks))),
     "low water moved too far": lambda: Plant(planted=PlantedBugs(low_water_too_far=True)),
     "lease judged by the earliest time": lambda: Plant(lease_judge=by_earliest),
 }

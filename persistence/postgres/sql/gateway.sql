@@ -1,4 +1,4 @@
--- Schema gateway: the ledger of the sandbox payment gateway. It stands for someone else's system.
+-- Schema gateway: the ledger of the payment gateway.
 
 -- name: put
 -- The first row under a key stands. The update that changes nothing makes RETURNING answer with the standing row.

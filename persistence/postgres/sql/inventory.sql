@@ -24,6 +24,23 @@ SELECT sku, version, on_hand, reserved, sold FROM inventory.stock_view WHERE sku
 -- name: in_stock
 SELECT sku FROM inventory.stock_view WHERE on_hand > reserved;
 
+-- name: levels
+-- In the order of code points, as the cursor compares. A SKU has one small row, so all may be looked at.
+SELECT sku, version, on_hand, reserved, sold FROM inventory.stock_view
+ WHERE sku COLLATE "C" > $1 COLLATE "C" AND starts_with(sku, $2)
+   AND ($3::bigint IS NULL OR on_hand - reserved <= $3)
+ ORDER BY sku COLLATE "C" LIMIT $4::bigint;
+
+-- name: best_sold
+-- No index: it would be written with every sale of a SKU that sells.
+SELECT sku, version, on_hand, reserved, sold FROM inventory.stock_view WHERE sold > 0
+ ORDER BY sold DESC, sku COLLATE "C" LIMIT $1::bigint;
+
+-- name: totals
+SELECT count(*)::bigint AS skus, count(*) FILTER (WHERE on_hand - reserved <= $1::bigint)::bigint AS low,
+       count(*) FILTER (WHERE on_hand = reserved)::bigint AS out
+  FROM inventory.stock_view;
+
 -- name: snapshots
 SELECT entity_type, entity_id, shard, seq, version, state FROM inventory.snapshots
  WHERE shard = $1 AND ($2::text[] IS NULL OR entity_id = ANY($2)) ORDER BY entity_type, entity_id;

@@ -54,6 +54,15 @@ SELECT shard, seq, entity_type, entity_id, version, type, schema_version, body,
        command_id, correlation_id, causation_id, traceparent, at_ms
   FROM {schema}.journal WHERE shard = $1 AND seq > $2::bigint ORDER BY seq LIMIT $3::bigint;
 
+-- name: read_behind
+-- One probe of the primary key a shard, however long the journal is.
+SELECT j.shard, j.seq, j.entity_type, j.entity_id, j.version, j.type, j.schema_version, j.body,
+       j.command_id, j.correlation_id, j.causation_id, j.traceparent, j.at_ms
+  FROM unnest($1::int[], $2::bigint[]) AS p(shard, seq)
+ CROSS JOIN LATERAL (SELECT * FROM {schema}.journal AS e
+                      WHERE e.shard = p.shard AND e.seq > p.seq ORDER BY e.seq LIMIT $3::bigint) AS j
+ ORDER BY j.shard, j.seq;
+
 -- name: read_at
 SELECT shard, seq, entity_type, entity_id, version, type, schema_version, body,
        command_id, correlation_id, causation_id, traceparent, at_ms

@@ -12,14 +12,22 @@ SELECT e.entity_type, e.entity_id, e.version, e.type, e.schema_version, e.body,
  ORDER BY e.n;
 
 -- name: take
--- Taken for a while rather than held locked: no transaction stays open while its taker talks to a broker.
-UPDATE {schema}.outbox AS o
-   SET taken_until_ms = (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $2::bigint
- WHERE o.id IN (SELECT id FROM {schema}.outbox
-                 WHERE taken_until_ms <= (extract(epoch FROM clock_timestamp()) * 1000)::bigint
-                 ORDER BY id LIMIT $1::bigint FOR UPDATE SKIP LOCKED)
-RETURNING o.id, o.entity_type, o.entity_id, o.version, o.type, o.schema_version, o.body,
-          o.command_id, o.correlation_id, o.causation_id, o.traceparent, o.at_ms;
+-- Waits for a removal under way: each holds this row until it has committed.
+INSERT INTO {schema}.consumers AS c (consumer, epoch) VALUES ('outbox', 1)
+ON CONFLICT (consumer) DO UPDATE SET epoch = c.epoch + 1
+RETURNING epoch;
+
+-- name: read
+-- By id, which is the order of an entity's events: each of its writes begins when the one before has committed.
+SELECT id, entity_type, entity_id, version, type, schema_version, body,
+       command_id, correlation_id, causation_id, traceparent, at_ms
+  FROM {schema}.outbox ORDER BY id LIMIT $1::bigint;
 
 -- name: done
-DELETE FROM {schema}.outbox WHERE id = ANY($1::bigint[]);
+-- The lock makes it wait for a take under way and then look again: of the two only one finds its epoch.
+WITH held AS MATERIALIZED (
+  SELECT epoch FROM {schema}.consumers WHERE consumer = 'outbox' AND epoch = $1::bigint FOR SHARE
+), gone AS (
+  DELETE FROM {schema}.outbox AS o USING held WHERE o.id = ANY($2::bigint[])
+)
+SELECT epoch FROM held;

@@ -34,3 +34,8 @@ SELECT DISTINCT ON (order_id)
 SELECT id, version, shard, seqs, order_id, user_id, status, amount_minor, captured_minor, refunded_minor, currency,
        created_at_ms, updated_at_ms, state
   FROM payments.payments_view WHERE id = $1;
+
+-- name: totals
+SELECT count(*)::bigint AS payments, coalesce(sum(captured_minor), 0)::bigint AS captured_minor,
+       coalesce(sum(refunded_minor), 0)::bigint AS refunded_minor
+  FROM payments.payments_view WHERE created_at_ms >= $1::bigint AND created_at_ms < $2::bigint;

@@ -59,7 +59,7 @@ def test_an_expired_cart_is_gone_for_good_and_is_not_found_again() -> None:
         expiry = CartExpiry(stores.carts, Runtime(), Clock(), 256)  # type: ignore[arg-type]
         assert await expiry.sweep() == 2
         assert set(tables.carts.carts) == {"y"}
-        events = [row.event for row in await stores.outboxes["carts"].take(10)]
+        events = [row.event for row in await stores.outboxes["carts"].read(10)]
         assert [(event.entity_id, event.type, event.version) for event in events] == [("old", "cart.expired", 5)]
         assert await expiry.sweep() == 0
 

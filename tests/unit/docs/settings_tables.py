@@ -7,6 +7,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from actors.consumer_settings import ConsumerSettings, JanitorSettings
+from actors.notifications.settings import NotificationSettings
+from actors.payment_settings import PaymentSettings
 from actors.runtime.settings import RuntimeSettings
 from cluster.settings import ClusterSettings
 from persistence.settings import StoreSettings
@@ -17,6 +20,10 @@ TABLES: dict[str, type[BaseModel]] = {
     "stores": StoreSettings,
     "cluster": ClusterSettings,
     "runtime": RuntimeSettings,
+    "consumers": ConsumerSettings,
+    "janitor": JanitorSettings,
+    "payments": PaymentSettings,
+    "notifications": NotificationSettings,
 }
 
 MEANINGS = {

@@ -91,6 +91,10 @@ class CheckoutMachine(RuleBasedStateMachine):
             method = msgspec.structs.replace(METHOD, token=token)
             self.send(order_id, orders.PayOrder(amount=order.amounts.total, currency="USD", method=method), name)
 
+    @rule(order_id=order_ids, n=st.integers(1, 2))
+    def news(self, order_id: str, n: int) -> None:
+        self.send(order_id, orders.PaymentNews(key=orders.capture_key(order_id, n)))
+
     @rule(order_id=order_ids, again=st.booleans())
     def cancel(self, order_id: str, again: bool) -> None:
         self.send(order_id, orders.CancelOrder(reason="r"), "cancel" if again else "")
@@ -245,6 +249,7 @@ def play(seed: int) -> CheckoutMachine:
         (8, lambda: shop.place_order(anyone(), rng.random() < 0.8, rng.choice(TOKENS), rng.choice(REQUESTS))),
         (2, lambda: shop.resend_placement(anyone())),
         (2, lambda: shop.pay(anyone(), rng.choice(("p1", "p2")), rng.choice(TOKENS))),
+        (2, lambda: shop.news(anyone(), rng.choice((1, 2)))),
         (3, lambda: shop.cancel(anyone(), rng.random() < 0.5)),
         (3, lambda: shop.refund(anyone(), rng.choice((None, 1, 300)), rng.random() < 0.5)),
         (3, lambda: shop.move(anyone(), rng.random() < 0.6)),

@@ -191,6 +191,31 @@ def test_an_unknown_payment_is_asked_about_after_1_s_then_doubling_to_60_s() -> 
     assert delays == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
 
 
+def test_news_of_the_gateway_make_the_next_question_due_now_once() -> None:
+    state = run(run(PAYING, settled("unknown")), settled("unknown"))
+    news = orders.PaymentNews(key=orders.capture_key(state.id, 1))
+    (event,) = events_of(decide(state, news, at(NOW_MS + 5)))
+    told = order_rules.apply(state, event)
+    assert order_rules.due(told) == NOW_MS + 5
+    assert told.payment == msgspec.structs.replace(state.payment, ask_at_ms=NOW_MS + 5), "the backoff goes on"
+    assert events_of(decide(told, news, at(NOW_MS + 6))) == ()
+    assert events_of(decide(state, news, at(NOW_MS + orders.ASK_GATEWAY_MAX_MS))) == (), "it is due anyway"
+
+
+@pytest.mark.parametrize("name", [name for name in STATES if name not in ("none", "pending (unknown)")])
+def test_news_change_nothing_where_no_answer_is_waited_for(name: str) -> None:
+    state = STATES[name]
+    assert state is not None
+    decision = decide(state, orders.PaymentNews(key=orders.capture_key(state.id, 1)))
+    assert (events_of(decision), reply_of(decision).order) == ((), state)
+
+
+def test_news_of_something_else_change_nothing() -> None:
+    for key in ("", "ord_1", orders.capture_key("ord_1", 2), orders.refund_key("ord_1", 1), orders.capture_key("o", 1)):
+        assert events_of(decide(UNKNOWN, orders.PaymentNews(key=key))) == ()
+    assert code_of(decide(None, orders.PaymentNews(key="ord_1:capture:1"))) == "order-not-found"
+
+
 @pytest.mark.parametrize("state", [PAYING, UNKNOWN, run(PAYING, orders.CancelOrder())])
 def test_an_order_never_expires_while_money_may_move_or_a_cancel_is_on_its_way(state: orders.Order) -> None:
     late = at(NOW_MS + 10 * orders.UNPAID_TTL_MS)

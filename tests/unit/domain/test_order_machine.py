@@ -109,6 +109,16 @@ class OrderMachine(RuleBasedStateMachine):
         if not before.paying or before.payment is None or before.payment.n != n:
             assert self.order is before, "the gateway's word is taken once"
 
+    @rule(n=st.integers(1, 2))
+    def news(self, n: int) -> None:
+        """A callback may come at any time: it never changes what is known of the money."""
+        before = self.order
+        assert before is not None
+        self.send(orders.PaymentNews(key=orders.capture_key(before.id, n)))
+        assert self.order is not None
+        assert (self.order.status, self.order.paid, self.order.paying) == (before.status, before.paid, before.paying)
+        assert order_rules.due(self.order) == order_rules.due(before) or order_rules.due(self.order) == self.now_ms
+
     @rule(amount=st.sampled_from((1_000, 999)), name=st.sampled_from(("pay1", "pay2")))
     def pay(self, amount: int, name: str) -> None:
         before = self.order

@@ -223,7 +223,7 @@ async def test_events_of_accounts_carry_neither_address_nor_password(world: Worl
         json={"current_password": "canary password", "new_password": "canary two!"},
         headers=bearer(session["token"]),
     )
-    rows = await world.stores.outboxes["users"].take(10)
+    rows = await world.stores.outboxes["users"].read(10)
     assert [(row.event.type, row.event.version) for row in rows] == [
         ("user.registered", 1),
         ("user.password_changed", 2),

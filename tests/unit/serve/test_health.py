@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from actors.notifier import Notifier
 from persistence.errors import StoreUnavailable
 from persistence.records import HostRow
+from serve.health_checks import NOTIFIER
+from tests.contract.builders import batch
 from tests.http_app import START_MS, World, open_world
 
 SERVICES = {"catalog", "inventory", "cart", "order", "payment", "user", "notification"}
@@ -58,3 +61,64 @@ async def test_ready_once_every_shard_has_a_living_owner(world: World) -> None:
     assert (await world.client.get("/ready")).status_code == 200
     world.clock.advance(10_000)
     assert (await world.client.get("/ready")).status_code == 503
+
+
+async def test_health_names_every_store(world: World) -> None:
+    assert (await world.client.get("/health")).json()["checks"]["memory"]["status"] == "healthy"
+
+
+async def test_a_store_that_is_down_is_named_beside_the_services_that_live_on_it(world: World) -> None:
+    async def down() -> None:
+        raise StoreUnavailable("postgresql://user:secret@host")
+
+    world.stores.probes["postgresql.carts"] = down
+    async with open_world(world.settings.data_dir, stores=world.stores, clock=world.clock) as other:
+        answer = await other.client.get("/health")
+    assert answer.status_code == 503
+    unhealthy = {name for name, check in answer.json()["checks"].items() if check["status"] == "unhealthy"}
+    assert unhealthy == {"postgresql.carts"}
+    assert "secret" not in answer.text
+
+
+async def test_ready_and_health_differ(world: World) -> None:
+    assert (await world.client.get("/health")).status_code == 200
+    assert (await world.client.get("/ready")).status_code == 503
+
+
+async def look(world: World, after_ms: int) -> dict[str, str]:
+    world.clock.advance(after_ms)
+    return dict((await world.client.get("/health")).json()["checks"]["notification"])
+
+
+async def test_notification_is_unhealthy_while_events_wait_and_none_is_read(world: World) -> None:
+    orders = world.stores.journals["orders"]
+    cursors = world.stores.cursors["orders"]
+    await orders.fence(1, 1)
+    await orders.append([batch(events=3)])
+    assert (await look(world, 0))["status"] == "healthy"
+    assert (await look(world, 30_000))["status"] == "healthy"
+    stuck = await look(world, 31_000)
+    assert (stuck["status"], stuck["detail"]) == ("unhealthy", "3 events wait, and none was read for a minute")
+    epoch, _ = await cursors.take(NOTIFIER)
+    await cursors.advance(NOTIFIER, epoch, {1: 2})
+    assert (await look(world, 5_001))["status"] == "healthy"
+    assert (await look(world, 59_000))["status"] == "healthy"
+    assert (await look(world, 5_001))["status"] == "unhealthy"
+    await cursors.advance(NOTIFIER, epoch, {1: 3})
+    assert (await look(world, 5_001))["status"] == "healthy"
+    assert (await look(world, 600_000))["status"] == "healthy"
+
+
+async def test_a_notifier_that_is_behind_and_gets_on_is_healthy(world: World) -> None:
+    orders = world.stores.journals["orders"]
+    cursors = world.stores.cursors["orders"]
+    await orders.fence(1, 1)
+    await orders.append([batch(events=100)])
+    epoch, _ = await cursors.take(NOTIFIER)
+    for seq in range(1, 12):
+        await cursors.advance(NOTIFIER, epoch, {1: seq})
+        assert (await look(world, 30_000))["status"] == "healthy"
+
+
+def test_the_notifier_is_called_what_health_calls_it(world: World) -> None:
+    assert Notifier(world.stores, world.clock.now_ms).name == NOTIFIER

@@ -12,10 +12,11 @@ from starlette.responses import Response
 from serve.answers import answer
 from serve.auth.access import allow
 from serve.auth.principal import Role, idempotency_principal
-from serve.deps import Caller
-from serve.idempotency import ClientKey, keyed
+from serve.deps import Caller, ServicesOf
+from serve.idempotency import ClientKey
 from serve.route import service_router
 from serve.schemas.base import CamelIn
+from serve.shop.commands import identify
 from tests.http_app import World, open_world
 
 
@@ -29,9 +30,13 @@ def router_for_tests() -> Any:
 
     @router.post("/test/{cart_id}")
     @allow(*Role)
-    async def echo(request: Request, cart_id: str, body: Free, key: ClientKey, caller: Caller) -> Response:
-        scope = keyed(request, key, idempotency_principal(caller, cart_id))
-        return answer({"key": None if scope is None else [scope.principal, scope.route, scope.key, scope.fingerprint]})
+    async def echo(
+        request: Request, cart_id: str, body: Free, key: ClientKey, caller: Caller, services: ServicesOf
+    ) -> Response:
+        identity = identify(services, request, key, idempotency_principal(caller, cart_id))
+        scope = identity.idempotency
+        named = None if scope is None else [scope.principal, scope.route, scope.key, scope.fingerprint]
+        return answer({"key": named, "command": identity.command_id})
 
     return router
 
@@ -50,11 +55,24 @@ async def post(client: httpx.AsyncClient, body: str, path: str = "cart-1", key: 
 
 async def test_the_scope_is_principal_route_and_key(client: httpx.AsyncClient) -> None:
     principal, route, key, _ = await post(client, "{}")
-    assert (principal, route, key) == ("cart-1", "POST /api/v1/test/{cart_id}", "k")
+    assert (principal, route, key) == ("cart-1", "POST /api/v1/test/cart-1", "k")
 
 
-async def test_without_a_key_there_is_no_scope(client: httpx.AsyncClient) -> None:
-    assert (await client.post("/api/v1/test/c", json={})).json() == {"key": None}
+async def test_without_a_key_there_is_no_scope_and_every_request_is_another_command(client: httpx.AsyncClient) -> None:
+    one, other = [(await client.post("/api/v1/test/c", json={})).json() for _ in range(2)]
+    assert one["key"] is other["key"] is None
+    assert one["command"] != other["command"]
+
+
+async def test_one_key_is_one_command_whatever_is_in_the_body(client: httpx.AsyncClient) -> None:
+    async def command_of(path: str, key: str, body: str) -> str:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        return str((await client.post(f"/api/v1/test/{path}", content=body, headers=headers)).json()["command"])
+
+    one = await command_of("a", "k", "{}")
+    assert await command_of("a", "k", '{"amount":1}') == one
+    assert await command_of("a", "other", "{}") != one
+    assert await command_of("b", "k", "{}") != one
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Payments over HTTP, on the real entities."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,50 @@ async def test_a_decline_is_402_for_good(shop: Shop) -> None:
         ({"orderId": "ord_1"}, (422, "invalid-fields")),
         ({"orderId": "ord_" + "a" * 24}, (404, "not-found")),
         ({"captured": 1}, (422, "invalid-fields")),
+        ({"method": {"type": "paypal", "token": "tok_ok"}}, (422, "invalid-fields")),
+        ({"method": {"type": "card"}}, (422, "invalid-fields")),
+        ({"method": {"type": "card", "token": ""}}, (422, "invalid-fields")),
+        ({"method": {"type": "card", "token": "tok ok"}}, (422, "invalid-fields")),
+        ({"method": {"type": "card", "token": "x" * 256}}, (422, "invalid-fields")),
+        ({"method": {"type": "card", "token": "tok_ok", "number": "4242"}}, (422, "invalid-fields")),
+        ({"method": None}, (422, "invalid-fields")),
     ],
 )
 async def test_unacceptable_payments(shop: Shop, changes: dict[str, Any], expected: tuple[int, str]) -> None:
     account = await shop.account()
     order = await unpaid(shop, account)
     assert problem(await pay(shop, order, account.headers, **changes)) == expected
+
+
+async def test_a_method_is_a_card_unless_it_says_otherwise(shop: Shop) -> None:
+    account = await shop.account()
+    paid = await pay(shop, await unpaid(shop, account), account.headers, method={"token": "tok_ok"})
+    assert (paid.status_code, paid.json()["method"]) == (201, {"type": "card", "last4": "4242"})
+
+
+async def test_what_a_token_stands_for_is_in_no_answer(shop: Shop) -> None:
+    account = await shop.account()
+    order = await unpaid(shop, account)
+    answers = [
+        await pay(shop, order, account.headers, method={"token": "tok_canary"}),
+        await shop.client.get(f"/api/v1/payments/pay_{order['id'][4:]}", headers=account.headers),
+        await shop.client.get(f"/api/v1/orders/{order['id']}", headers=account.headers),
+        await shop.client.get(f"/api/v1/orders/{order['id']}/history", headers=account.headers),
+    ]
+    assert [answer.status_code for answer in answers] == [402, 200, 200, 200]
+    assert "canary" not in "".join(answer.text for answer in answers)
+
+
+async def test_others_can_neither_pay_nor_see_nor_refund(shop: Shop) -> None:
+    owner, other = await shop.account(), await shop.account("eve@example.com")
+    order = await unpaid(shop, owner)
+    assert problem(await pay(shop, order, other.headers)) == (404, "not-found")
+    paid = (await pay(shop, order, owner.headers)).json()
+    path = f"/api/v1/payments/{paid['id']}"
+    assert problem(await shop.client.get(path, headers=other.headers)) == (404, "not-found")
+    for headers in (owner.headers, other.headers):
+        assert problem(await shop.client.post(f"{path}/refund", headers=headers)) == (403, "forbidden")
+    assert problem(await shop.client.post(f"{path}/refund")) == (401, "unauthenticated")
 
 
 async def test_a_guest_pays_with_its_cart_id(shop: Shop) -> None:
@@ -118,6 +157,69 @@ async def test_a_refund_is_replayed_as_it_was(shop: Shop) -> None:
     assert problem(await shop.client.post(path, json={"amount": 1}, headers=headers)) == (422, "idempotency-key-reused")
     now = await shop.client.get(path.removesuffix("/refund"), headers=shop.admin)
     assert now.json()["refunded"] == 400
+
+
+async def test_refunds_at_once_never_give_back_more_than_was_captured(shop: Shop) -> None:
+    order = await shop.buy(await shop.account())
+    path = f"/api/v1/payments/{order['paymentId']}/refund"
+    answers = await asyncio.gather(
+        *(shop.client.post(path, json={"amount": 300}, headers=shop.admin) for _ in range(6))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 409, 409]
+    seen = (await shop.client.get(path.removesuffix("/refund"), headers=shop.admin)).json()
+    assert (seen["status"], seen["refunded"]) == ("partially_refunded", 1_200)
+    ledger = await shop.stores.ledger.find([f"{order['id']}:refund:{n}" for n in range(1, 7)])
+    assert [row.amount_minor for row in ledger.values()] == [30_000] * 4
+
+
+async def test_one_key_at_once_is_one_refund(shop: Shop) -> None:
+    order = await shop.buy(await shop.account())
+    path = f"/api/v1/payments/{order['paymentId']}/refund"
+    headers = {**shop.admin, "Idempotency-Key": "once"}
+    answers = await asyncio.gather(*(shop.client.post(path, json={"amount": 300}, headers=headers) for _ in range(5)))
+    assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
+    seen = (await shop.client.get(path.removesuffix("/refund"), headers=shop.admin)).json()
+    assert seen["refunded"] == 300
+
+
+async def test_what_was_not_paid_or_is_cancelled_is_not_refunded(shop: Shop) -> None:
+    account = await shop.account()
+    order = await shop.buy(account)
+    path = f"/api/v1/payments/{order['paymentId']}/refund"
+    await shop.client.post(path, json={"amount": 300}, headers=shop.admin)
+    await shop.client.post(f"/api/v1/orders/{order['id']}/cancel", headers=account.headers)
+    refused = await shop.client.post(path, json={"amount": 1}, headers=shop.admin)
+    assert problem(refused) == (409, "illegal-transition")
+    seen = (await shop.client.get(path.removesuffix("/refund"), headers=shop.admin)).json()
+    assert (seen["status"], seen["refunded"]) == ("refunded", PRICE)
+    declined = await unpaid(shop, account)
+    await pay(shop, declined, account.headers, method={"token": "tok_declined"})
+    path = f"/api/v1/payments/pay_{declined['id'][4:]}/refund"
+    assert problem(await shop.client.post(path, headers=shop.admin)) == (409, "illegal-transition")
+
+
+async def test_while_the_gateway_is_silent_an_order_is_not_paid_otherwise(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, orders_place_timeout_ms=300, gateway_timeout_ms=3_000) as shop:
+        account = await shop.account()
+        order = await unpaid(shop, account)
+        method = {"type": "card", "token": "tok_timeout_succeeds"}
+        assert (await pay(shop, order, account.headers, method=method)).status_code == 202
+        assert problem(await pay(shop, order, account.headers)) == (409, "payment-in-progress")
+        refund = f"/api/v1/payments/pay_{order['id'][4:]}/refund"
+        assert problem(await shop.client.post(refund, headers=shop.admin)) == (409, "illegal-transition")
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [("tok_timeout_declines", "payment-declined"), ("tok_error_once", None), ("tok_what", "payment-declined")],
+)
+async def test_each_token_comes_to_its_end(shop: Shop, token: str, code: str | None) -> None:
+    account = await shop.account()
+    answer = await pay(shop, await unpaid(shop, account), account.headers, method={"token": token})
+    if code is None:
+        assert (answer.status_code, answer.json()["status"]) == (201, "captured")
+    else:
+        assert problem(answer) == (402, code)
 
 
 async def test_a_full_refund_after_delivery_ends_the_order(shop: Shop) -> None:

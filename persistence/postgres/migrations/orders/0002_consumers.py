@@ -9,4 +9,4 @@ min_code_version = "0.1.0"
 
 def upgrade() -> None:
     """Make the table."""
-    op.execute("CREATE TABLE orders.consumers (consumer text PRIMARY KEY, epoch bigint NOT NULL)")
+    op.execute("CREATE TABLE orders.consumers (consumer text PRIMARY KEY, epoch bigint NOT NULL CHECK (epoch > 0))")

@@ -1,0 +1,1 @@
+"""Messages to customers: when there is one, what it says, and how it is sent."""
