@@ -1,0 +1,7 @@
+"""The base of all records."""
+
+import msgspec
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all records."""
