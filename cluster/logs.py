@@ -27,7 +27,7 @@ _SECRET_NAMES: Final = re.compile(
 # Each is linear in the length of the text: every repeat has a bound or cannot overlap with what follows.
 _SECRETS_IN_TEXT: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASKED}"),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"), MASKED),  # a JWT
+    (re.compile(r"(?<![\w-])(?=[\w-]*\beyJ)[\w-]+\.[\w-]+(?:\.[\w-]*)?"), MASKED),  # a JWT, and what stands before it
     (re.compile(r"\b(?:sk|rk|pk|whsec|tok|pm|pi)_[A-Za-z0-9]\w{2,}"), MASKED),  # keys and tokens of payment gateways
     (re.compile(r"://[^\s/@:]{0,256}:[^\s/@]{1,256}@"), f"://{MASKED}@"),  # a password in a URL
     (

@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 from cluster.ray_transport import NAMESPACE
 from cluster.settings import ClusterSettings
 from cluster.singleton_actor import SingletonActor, singleton_options
-from cluster.singletons import KillSingleton, SingletonMemory, SingletonName, StartSingleton, decide_singletons
+from cluster.singletons import KillSingleton, SingletonMemory, StartSingleton, decide_singletons, next_name
 from cluster.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class SingletonWatch:
         for action in decide_singletons(self._builds, names, self._memory, self._settings, now_ms):
             log.info("supervisor.acts", action=repr(action))
             self._memory.note(action, now_ms)
-            await asyncio.to_thread(self._act, action)
+            await asyncio.to_thread(self._act, action, names)
 
     async def _ask(self, actor_name: str) -> None:
         try:
@@ -63,9 +63,9 @@ class SingletonWatch:
         finally:
             self._asking.discard(actor_name)
 
-    def _act(self, action: StartSingleton | KillSingleton) -> None:
+    def _act(self, action: StartSingleton | KillSingleton, names: list[str]) -> None:
         if isinstance(action, StartSingleton):
-            name = SingletonName(action.singleton, f"{time.time_ns():016x}")
+            name = next_name(action.singleton, names, time.time_ns())
             actor_class: Any = ray.remote(SingletonActor)
             actor_class.options(**singleton_options(name)).remote(self._builds[action.singleton], name.actor_name)
             return

@@ -1,6 +1,7 @@
 """The Ray shell over something of which the cluster has one. It decides nothing."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -17,6 +18,8 @@ from cluster.tracing import start_tracing, stop_tracing
 log = structlog.get_logger(__name__)
 
 _ASK_AGAIN_S = 1.0
+NICENESS = 5
+"""A third of the processor that a host gets where both want it: an order goes before its mail, and mail goes on."""
 
 
 class Singleton(Protocol):
@@ -42,6 +45,7 @@ class SingletonActor:
     def __init__(self, build: str, actor_name: str) -> None:
         self._actor_name = actor_name
         process = singleton_process(actor_name)
+        os.nice(NICENESS)
         configure_logs(process)
         start_tracing(process)
         make: Callable[[Callable[[], Awaitable[bool]]], Singleton] = load(build)

@@ -43,7 +43,7 @@ class StartSingleton:
 
 @dataclass(frozen=True, slots=True)
 class KillSingleton:
-    """End one whose successor is at work and that did not end by itself."""
+    """End one that was replaced and did not end by itself."""
 
     actor_name: str
 
@@ -76,6 +76,12 @@ class SingletonMemory:
             self.started_ms[action.singleton] = now_ms
 
 
+def next_name(singleton: str, names: Iterable[str], clock_ns: int) -> SingletonName:
+    """The name of the next start: newer than all of these actors, whatever the wall clock has done since they began."""
+    newest = max((int(other.incarnation, 16) for other in _parsed(names) if other.singleton == singleton), default=0)
+    return SingletonName(singleton, f"{max(clock_ns, newest + 1):016x}")
+
+
 def is_newest(actor_name: str, names: Iterable[str]) -> bool:
     """Whether none of these actors is a newer one of the same singleton."""
     mine = SingletonName.parse(actor_name)
@@ -96,6 +102,8 @@ def decide_singletons(
             started_ms = memory.started_ms.get(singleton)
             if started_ms is None or now_ms - started_ms >= _START_AGAIN_MS:
                 actions.append(StartSingleton(singleton))
+                # If none ever comes up, no more than the last two processes of it are left standing about.
+                actions.extend(KillSingleton(older) for older in own[:-1])
         elif now_ms - memory.first_answer_ms.get(newest, now_ms) >= settings.singleton_retire_ms:
             actions.extend(KillSingleton(older) for older in own[:-1])
     return actions

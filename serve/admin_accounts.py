@@ -17,6 +17,7 @@ from persistence.errors import AlreadyExists, StaleVersion
 from persistence.records import AdminRecord, NewEvent, UserRecord
 from persistence.settings import StoreSettings
 from persistence.stores import Stores, open_stores
+from serve.auth.passwords import password_bytes
 from serve.auth.principal import ACCOUNT_PREFIX, Role
 from serve.platform.errors import UserError
 from serve.schemas.users import Email, NewPassword, PersonName, email_key, login_key
@@ -68,7 +69,9 @@ class AdminAccounts:
             id=ACCOUNT_PREFIX + secrets.token_hex(16),
             email=new.email,
             email_key=email_key(new.email),
-            password_hash=bcrypt.hashpw(new.password.encode(), bcrypt.gensalt(self._bcrypt_rounds)).decode("ascii"),
+            password_hash=bcrypt.hashpw(password_bytes(new.password), bcrypt.gensalt(self._bcrypt_rounds)).decode(
+                "ascii"
+            ),
             password_version=1,
             first_name=new.first_name,
             last_name=new.last_name,

@@ -83,6 +83,7 @@ class FreshCache(Generic[K, V]):
 
     async def _load_batch(self, batch: dict[K, asyncio.Future[V | None]]) -> None:
         asked_at_ms = self._now_ms()
+        before = {key: self._entries.get(key) for key in batch}
         try:
             values = await self._load(list(batch))
         except Exception as error:  # noqa: BLE001 - handed to every caller that waits for it
@@ -93,6 +94,8 @@ class FreshCache(Generic[K, V]):
         if len(self._entries) + len(batch) > self._entries_max:
             self._entries.clear()
         for key, future in batch.items():
-            value = values.get(key)
-            self._entries[key] = (asked_at_ms, value)
-            future.set_result(value)
+            entry = self._entries.get(key)
+            if entry is None or entry is before[key]:
+                entry = self._entries[key] = (asked_at_ms, values.get(key))
+            # Else it was `put` while the store was asked, which may not have known of it yet.
+            future.set_result(entry[1])

@@ -1,5 +1,6 @@
 """What Prometheus is told: of HTTP in this process, and of every shard host and consumer, in one answer."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -56,6 +57,7 @@ class Metrics:
         self._requests = requests
         self._seconds = seconds
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._scraping: asyncio.Task[bytes] | None = None
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request. `route` is a template, never a path: the number of series must stay bounded."""
@@ -70,8 +72,21 @@ class Metrics:
     async def exposition(self, hosts: HostReports) -> bytes:
         """The text that a Prometheus server scrapes: this process, then every other one that answers within a second.
 
-        `stampede_scrape_up` is 0 for those that did not. Every sample says by `process` whose it is.
+        `stampede_scrape_up` is 0 for those that did not. Every sample says by `process` whose it is. One scrape at a
+        time: it is work for every process, and anybody may ask. Whoever comes meanwhile is told the same.
         """
+        if self._scraping is None:
+            self._scraping = asyncio.create_task(self._scrape(hosts))
+        # Shielded: one who gives up must not end what others wait for.
+        return await asyncio.shield(self._scraping)
+
+    async def _scrape(self, hosts: HostReports) -> bytes:
+        try:
+            return await self._collect(hosts)
+        finally:
+            self._scraping = None
+
+    async def _collect(self, hosts: HostReports) -> bytes:
         own = Scrape(process=self.process, families=families_of(self.registry.collect()))
         return generate_latest(_Merged([own, *await hosts.metrics()]))
 

@@ -1,5 +1,6 @@
 """What suites share: one real platform for everything that needs one, because a start takes half a minute."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -10,6 +11,10 @@ from serve.sample_data import DEMO_ADMIN
 from tests.live_platform import LivePlatform, live_platform
 from tests.live_shop import LiveShop, bearer, expect
 from tests.servers.postgres import SERVER_SEEN
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A run in the background of a shell ignores Ctrl-C, and so would every process that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SERVERS = pytest.StashKey[set[str]]()
 

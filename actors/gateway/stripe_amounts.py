@@ -17,13 +17,16 @@ def stripe_amount(amount_minor: int, currency: str) -> int | None:
 
     12.50 JPY cannot, nor what has more than eight digits.
     """
+    if not is_payable(amount_minor, currency):
+        return None
     amount = amount_minor
     if currency in ZERO_DECIMALS:
-        if amount_minor % 100:
-            return None
         amount = amount_minor // 100
     elif currency in THREE_DECIMALS:
         amount = amount_minor * 10
-    elif currency in WHOLE_UNITS and amount_minor % 100:
-        return None
     return amount if amount <= AMOUNT_MAX else None
+
+
+def is_payable(amount_minor: int, currency: str) -> bool:
+    """Whether there is such an amount of this currency at all: of 12.50 JPY the half is none."""
+    return not amount_minor % 100 or currency not in ZERO_DECIMALS | WHOLE_UNITS

@@ -68,7 +68,7 @@ class StripeRefund:
 
 
 class StripeCalls:
-    """One method a call. Every one raises `GatewayFault`; those that ask for something new, the others too."""
+    """One method a call. Every one raises `GatewayFault`; those that ask for a change, the others too."""
 
     def __init__(self, client: stripe.StripeClient, http: stripe.HTTPXClient) -> None:
         self._client = client
@@ -96,7 +96,7 @@ class StripeCalls:
 
     async def intent(self, intent_id: str) -> Intent:
         """As it is now."""
-        return _intent(await _judged(self._client.v1.payment_intents.retrieve_async(intent_id, _SHOW_CARD)))
+        return _intent(await _found(self._client.v1.payment_intents.retrieve_async(intent_id, _SHOW_CARD)))
 
     async def cancel_intent(self, intent_id: str) -> Intent:
         """End it for good. Refused if it has succeeded, or ended already."""
@@ -112,7 +112,7 @@ class StripeCalls:
         """The refund that was made under this key. Lists at Stripe show what was written before they were asked for."""
         params: Any = {"payment_intent": intent_id, "limit": REFUNDS_PAGE}
         while True:
-            page = await _judged(self._client.v1.refunds.list_async(params))
+            page = await _found(self._client.v1.refunds.list_async(params))
             for refund in page.data:
                 if _tag(refund, KEY_TAG) == key:
                     return _refund(refund)
@@ -163,6 +163,15 @@ async def _judged(call: Any) -> Any:
         else:
             log.warning("stripe.no_answer", kind=kind, status=error.http_status, request=error.request_id)
         raise GatewayFault(f"Stripe: {kind} {error.http_status or ''}".strip()) from None
+
+
+async def _found(call: Any) -> Any:
+    """What a question gave. If Stripe refuses it (the key is another account's, say), nobody knows."""
+    try:
+        return await _judged(call)
+    except (CardDeclined, RequestRefused) as refused:
+        log.error("stripe.question_refused", why=str(refused))  # noqa: TRY400 - as above
+        raise GatewayFault(f"Stripe: {refused}") from None
 
 
 def _reason(error: stripe.CardError) -> str:

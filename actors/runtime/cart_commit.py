@@ -67,7 +67,7 @@ class CartCommitter(CommitQueue):
                 await self._save({cart: writes})
             return
         for cart in by_cart:
-            log.error("cart.refused", cart=cart.id, error=str(error))
+            log.error("cart.refused", entity=cart.key, error=str(error))
             self._drop(cart, ClusterError("the store refused what this command wrote; nothing was written"))
 
     def _read_again(self, cart: Entity, undurable: ClusterError | None) -> None:

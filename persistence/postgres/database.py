@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
 from persistence.errors import OutcomeUnknown, StoreError, StoreUnavailable
 from persistence.postgres.faults import DRIVER_ERRORS, fault_of
@@ -16,6 +17,9 @@ FENCE_CONNECTIONS_MAX = 4
 FENCE_IDLE_S = 10.0
 POOL_IDLE_S = 300.0
 CLOSE_TIMEOUT_S = 1.0
+TRANSACTION_ANSWER_TIMEOUT_S = 40.0
+"""For each statement of a transaction: longer than any of them may run on the server."""
+ROLLBACK_TIMEOUT_S = 2.0
 
 
 class Database:
@@ -51,6 +55,7 @@ class Database:
             # Nothing we run leaves a setting, a cursor or a lock behind, and a reset is one more round trip.
             reset=_nothing_to_reset,
             timeout=self._connect_timeout_s,
+            command_timeout=max(TRANSACTION_ANSWER_TIMEOUT_S, self._answer_timeout_s),
             server_settings=self._server_settings,
         )
 
@@ -83,9 +88,20 @@ class Database:
     async def transaction(self) -> AsyncIterator["PoolConnectionProxy[asyncpg.Record]"]:
         """Several statements that commit together; for rare writes. Raises as `write`."""
         async with self._connection(self._pool) as connection:
+            transaction = connection.transaction()
             try:
-                async with connection.transaction():
+                await transaction.start()
+                try:
                     yield connection
+                except (OSError, asyncio.CancelledError):
+                    raise  # perhaps nobody answers: what follows does not wait for that
+                except BaseException:
+                    await transaction.rollback()
+                    raise
+                await transaction.commit()
+            except asyncio.CancelledError:
+                await _undo(transaction, connection)
+                raise
             except DRIVER_ERRORS as error:
                 raise await self._fault(error, connection, writing=True) from error
 
@@ -123,6 +139,20 @@ class Database:
             # Whatever made the answer vanish may hold the other connections too: the next fence gets a new one.
             await self._fences.expire_connections()
         return fault
+
+
+async def _undo(transaction: Transaction, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+    """Roll back, or else drop the connection, whose transaction the server then ends. Raises nothing of its own.
+
+    asyncpg's way out of a transaction would raise what befalls the rollback in place of the cancellation, and wait for
+    ever for a server that does not answer.
+    """
+    try:
+        async with asyncio.timeout(ROLLBACK_TIMEOUT_S):
+            await transaction.rollback()
+    except DRIVER_ERRORS:
+        with contextlib.suppress(*DRIVER_ERRORS):
+            connection.terminate()
 
 
 async def _nothing_to_reset(_: object) -> None:

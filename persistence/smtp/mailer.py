@@ -43,11 +43,10 @@ class SmtpMailer:
             connection = await self._connection()
             try:
                 await connection.send_message(mail, sender=self._sender[1], recipients=[recipient])
-            except _ERRORS as error:
+            except BaseException as error:
                 connection.close()
-                raise _fault(error, recipient) from error
-            except asyncio.CancelledError:
-                connection.close()
+                if isinstance(error, _ERRORS):
+                    raise _fault(error, recipient) from error
                 raise
             self._idle.append((connection, self._monotonic_s()))
 
@@ -86,6 +85,9 @@ async def _answers(connection: aiosmtplib.SMTP) -> bool:
         await connection.noop()
     except _ERRORS:
         return False
+    except BaseException:
+        connection.close()  # nobody else has it any more
+        raise
     return True
 
 

@@ -5,11 +5,13 @@ from starlette.responses import Response
 
 from actors.domain.ids import order_of_payment, payment_id
 from actors.domain.order import PayOrder, RefundOrder
+from actors.gateway.stripe_amounts import is_payable
 from serve.answers import answer
 from serve.api.orders import GuestCart
 from serve.auth.access import allow
 from serve.auth.principal import Role, require_owner
 from serve.deps import Caller, ServicesOf
+from serve.errors import invalid_field
 from serve.idempotency import ClientKey
 from serve.openapi import problems
 from serve.route import API_PREFIX, service_router
@@ -80,7 +82,10 @@ async def refund(
     body: RefundIn | None = None,
 ) -> Response:
     """Give back part of what was captured, or all that is left of it."""
-    await payments.find_payment(services, payment_id)
+    found = await payments.find_payment(services, payment_id)
+    if body is not None and body.amount is not None and not is_payable(body.amount, found.payment.currency):
+        # The gateway could never give it back, and what is asked for after it would wait for it.
+        raise invalid_field("/amount", f"{found.payment.currency} has whole units only.")
     what = RefundOrder(amount=None if body is None else body.amount)
     identity = identify(services, request, key, caller.id)
     order_id = order_of_payment(payment_id)

@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from persistence.errors import WriteRefused
+from persistence.postgres.database import Database
+from persistence.postgres.queries import fill, load_queries
 from persistence.records import NewEvent, NotificationRow
 from persistence.stores import Stores
 from tests.contract.builders import event
@@ -87,6 +89,17 @@ async def test_concurrent_senders_share_the_rows_out(stores: Stores) -> None:
     shares = await asyncio.gather(*(stores.notifications.take_due(99, LEASE_MS, 10) for _ in range(5)))
     ids = [row.id for share in shares for row in share]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.postgres
+async def test_no_plan_takes_more_than_asked_for(postgres_stores: Stores, database: Database) -> None:
+    await postgres_stores.notifications.add([message(n) for n in range(1, 31)])
+    statement = fill(load_queries("notifications")["take_due"], columns="id")
+    async with database.transaction() as connection:
+        # What is left is a loop that runs what it joins with again for each row.
+        for way in ("hashagg", "hashjoin", "mergejoin", "sort", "material", "indexscan", "bitmapscan"):
+            await connection.execute(f"SET LOCAL enable_{way} = off")
+        assert len(await connection.fetch(statement, 99, LEASE_MS, 4)) == 4
 
 
 async def test_a_message_ends_once(stores: Stores) -> None:

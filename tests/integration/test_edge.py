@@ -26,7 +26,11 @@ Samples = dict[str, list[tuple[dict[str, str], float]]]
 def test_no_process_listens_beyond_loopback(platform: LivePlatform) -> None:
     listening: dict[str, set[str]] = {}
     for process in platform.processes():
-        for connection in process.net_connections(kind="inet"):
+        try:
+            connections = process.net_connections(kind="inet")
+        except psutil.NoSuchProcess:
+            continue  # Ray's processes come and go
+        for connection in connections:
             if connection.status in {psutil.CONN_LISTEN, psutil.CONN_NONE} and not connection.raddr:
                 listening.setdefault(f"{process.pid} {process.name()}", set()).add(connection.laddr.ip)
     assert any("haproxy" in name for name in listening)
@@ -110,28 +114,31 @@ async def test_one_scrape_tells_of_every_process(shop: LiveShop, platform: LiveP
     assert (await shop.order({sku: 1}, token="tok_declined")).status_code == 402
 
     async def all_up() -> bool:
-        up = {labels["process"]: value for labels, value in _scrape(platform)["stampede_scrape_up"]}
-        return {"http", "consumers"} < set(up) and len(up) == 3 and set(up.values()) == {1.0}
+        # Another test may have left more than one host, and shards on their way between them.
+        found = _scrape(platform)
+        up = _up(found)
+        whole = {"http", "consumers"} < set(up) and len(up) == 2 + len(platform.shard_hosts())
+        return whole and set(up.values()) == {1.0} and _value(found, "stampede_shards") == 256
 
     await until(all_up, 30, "every process answers a scrape")
     found = _scrape(platform)
-    (host,) = {labels["process"] for labels, _ in found["stampede_scrape_up"]} - {"http", "consumers"}
+    hosts = set(_up(found)) - {"http", "consumers"}
     assert _value(found, "stampede_http_requests_total", process="http", route="/api/v1/orders", status="402") >= 1
     assert _value(found, "stampede_http_requests_in_flight", process="http") >= 1
-    assert _value(found, "stampede_commands_total", process=host, command="PlaceOrder", outcome="ok") >= 1
-    assert _value(found, "stampede_commands_total", process=host, command="PlaceOrder", outcome="payment-declined") >= 1
-    assert _value(found, "stampede_events_total", process=host, event="order.confirmed") >= 1
-    assert _value(found, "stampede_commit_events_count", process=host, queue="orders") >= 1
-    assert _value(found, "stampede_shards", process=host) == 256
-    assert _value(found, "stampede_cluster_renewals_total", process=host, outcome="ok") >= 1
-    assert _value(found, "process_resident_memory_bytes", process=host) > 10_000_000
+    assert _sum(found, hosts, "stampede_commands_total", command="PlaceOrder", outcome="ok") >= 1
+    assert _sum(found, hosts, "stampede_commands_total", command="PlaceOrder", outcome="payment-declined") >= 1
+    assert _sum(found, hosts, "stampede_events_total", event="order.confirmed") >= 1
+    assert _sum(found, hosts, "stampede_commit_events_count", queue="orders") >= 1
+    for host in hosts:
+        assert _value(found, "stampede_cluster_renewals_total", process=host, outcome="ok") >= 1
+        assert _value(found, "process_resident_memory_bytes", process=host) > 10_000_000
     assert "stampede_consumer_lag_events" in found
     paths = {labels["route"] for labels, _ in found["stampede_http_requests_total"]}
     assert not [path for path in paths if sku in path or "guest_" in path]
 
 
 def test_a_host_that_hangs_is_named_and_holds_up_the_scrape_for_a_second(platform: LivePlatform) -> None:
-    (host,) = platform.shard_hosts()
+    host = platform.shard_hosts()[-1]
     host.suspend()
     try:
         began_s = time.monotonic()
@@ -139,9 +146,9 @@ def test_a_host_that_hangs_is_named_and_holds_up_the_scrape_for_a_second(platfor
         took_s = time.monotonic() - began_s
     finally:
         host.resume()
-    up = {labels["process"]: value for labels, value in found["stampede_scrape_up"]}
-    assert sorted(up.values()) == [0.0, 1.0, 1.0]
-    assert up["http"] == 1.0
+    up = _up(found)
+    assert up["http"] == up["consumers"] == 1.0
+    assert list(up.values()).count(0.0) == 1
     assert took_s < 3
 
 
@@ -174,3 +181,12 @@ def _scrape(platform: LivePlatform) -> Samples:
 
 def _value(found: Samples, name: str, **labels: Any) -> float:
     return sum(value for have, value in found.get(name, []) if labels.items() <= have.items())
+
+
+def _sum(found: Samples, processes: set[str], name: str, **labels: Any) -> float:
+    return sum(_value(found, name, process=process, **labels) for process in processes)
+
+
+def _up(found: Samples) -> dict[str, float]:
+    """Which processes a scrape asked, and whether they answered."""
+    return {labels["process"]: value for labels, value in found["stampede_scrape_up"]}

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import aiosmtplib
 import pytest
 
 from actors.notifications.sender import LEASE_MS, Sender
@@ -186,6 +187,31 @@ async def test_a_kept_connection_that_the_server_closed_is_replaced(server: Mail
     await mailer.send(message(2))
     assert len(server.mails) == 2
     await mailer.close()
+
+
+@pytest.mark.parametrize("step", ["noop", "send_message"])
+@pytest.mark.parametrize("breaks", [False, True], ids=["given up", "breaks"])
+async def test_a_connection_that_is_not_kept_is_closed(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch, step: str, breaks: bool
+) -> None:
+    mailer, reached = mailer_of(server), asyncio.Event()
+    await mailer.send(message(1))
+
+    async def stuck(*_arguments: object, **_options: object) -> None:
+        reached.set()
+        if breaks:
+            raise KeyError(step)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(aiosmtplib.SMTP, step, stuck)
+    sending = asyncio.create_task(mailer.send(message(2)))
+    await reached.wait()
+    sending.cancel()
+    await asyncio.wait([sending])
+    (served,) = server.protocols
+    async with asyncio.timeout(5):
+        while served.transport is not None and not served.transport.is_closing():  # noqa: ASYNC110 - the server is what is waited for
+            await asyncio.sleep(0.005)
 
 
 async def test_a_login_is_needed_and_right(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """The list of all accounts: for administrators, without secrets, found by address and role."""
 
+import unicodedata
+
 import pytest
 
-from serve.admin_accounts import AdminAccounts
+from serve.admin_accounts import AdminAccounts, NewAdmin
 from serve.auth.principal import Role
 from serve.sample_data import DEMO_ADMIN, DEMO_CUSTOMER
 from tests.http_app import World, bearer
@@ -74,3 +76,11 @@ async def test_a_changed_role_counts_for_tokens_from_before_within_a_second(worl
     assert not await AdminAccounts(world.stores, bcrypt_rounds=4).change_role("test@example.com", Role.ADMIN)
     again = bearer((await world.login("test@example.com")).json()["token"])
     assert (await world.client.get(USERS, headers=again)).status_code == 200
+
+
+async def test_an_administrators_password_is_the_same_however_its_letters_are_composed(world: World) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "pässwörter ñ") for form in ("NFC", "NFD"))
+    assert composed != decomposed
+    new = NewAdmin.of("chief@example.com", decomposed, "Ada", "Example")
+    await AdminAccounts(world.stores, bcrypt_rounds=4).create(new)
+    assert (await world.login("chief@example.com", composed)).status_code == 200

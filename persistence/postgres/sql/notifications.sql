@@ -27,11 +27,15 @@ SELECT id FROM n;
 
 -- name: take_due
 -- Taken for a while rather than held locked: no transaction stays open while its taker talks to a mail server.
+-- Chosen before, and once: a plan may run a subquery of WHERE again for each row, and each time take others.
+WITH due AS MATERIALIZED (
+  SELECT id AS due_id FROM users.notifications
+   WHERE status = 'pending' AND due_at_ms <= $1::bigint
+   ORDER BY due_at_ms, id LIMIT $3::bigint FOR UPDATE SKIP LOCKED
+)
 UPDATE users.notifications AS n
    SET due_at_ms = $1::bigint + $2::bigint, attempts = n.attempts + 1
- WHERE n.id IN (SELECT id FROM users.notifications
-                 WHERE status = 'pending' AND due_at_ms <= $1::bigint
-                 ORDER BY due_at_ms, id LIMIT $3::bigint FOR UPDATE SKIP LOCKED)
+  FROM due WHERE n.id = due.due_id
 RETURNING {columns};
 
 -- name: end

@@ -67,6 +67,7 @@ def test_what_is_named_like_a_secret_is_masked(lines: Lines, name: str) -> None:
         f"Authorization: Bearer {CANARY}",
         f"bearer {CANARY}",
         f"the token was {JWT}",
+        f"old-{JWT}",
         f"postgresql://stampede:{CANARY}@db/orders",
         f"password={CANARY}",
         f"{{'password': '{CANARY}', 'x': 1}}",
@@ -121,9 +122,10 @@ def test_whatever_is_logged_there_is_one_line_of_it(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 200_000, "@" * 200_000, "a@" * 100_000, "eyJ" * 60_000, "token " * 30_000, "://" * 60_000]
+    "text",
+    ["a" * 200_000, "@" * 200_000, "a@" * 100_000, "eyJ" * 60_000, "eyJ-" * 50_000, "token " * 30_000, "://" * 60_000],
 )
 def test_masking_takes_no_longer_than_the_text_is_long(text: str) -> None:
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     masked_text(text)
-    assert time.perf_counter() - began_s < 1
+    assert time.process_time() - began_s < 0.1

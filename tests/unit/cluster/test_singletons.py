@@ -10,6 +10,7 @@ from cluster.singletons import (
     StartSingleton,
     decide_singletons,
     is_newest,
+    next_name,
 )
 
 SETTINGS = ClusterSettings()
@@ -75,6 +76,20 @@ def test_one_that_is_silent_is_replaced_and_killed_when_its_successor_has_worked
     assert cluster.look(24_500, [B], answering=(B,)) == []
 
 
+def test_of_those_that_never_come_up_no_more_than_two_stand_about() -> None:
+    cluster = Cluster()
+    names: list[str] = []
+    most = 0
+    for now_ms in range(0, 600_000, 500):
+        for action in cluster.look(now_ms, list(names)):
+            if isinstance(action, KillSingleton):
+                names.remove(action.actor_name)
+            else:
+                names.append(next_name("consumers", names, now_ms).actor_name)
+        most = max(most, len(names))
+    assert most == 2
+
+
 def test_the_older_is_left_alone_while_the_newer_has_not_answered() -> None:
     cluster = Cluster()
     assert cluster.look(0, [A, B], answering=(A,)) == []
@@ -105,3 +120,12 @@ def test_the_greater_incarnation_is_the_newest_of_its_singleton() -> None:
     assert is_newest(A, [A, "one-janitor-c", "host-n1-0-z"])
     assert is_newest(A, [])
     assert SingletonName.parse(SingletonName("consumers", "a").actor_name) == SingletonName("consumers", "a")
+
+
+def test_a_start_is_newer_than_what_is_there_even_when_the_clock_was_turned_back() -> None:
+    first = next_name("consumers", [], 1_000)
+    assert first.incarnation == f"{1_000:016x}"
+    back = next_name("consumers", [first.actor_name, "one-janitor-ffffffffffffffff", "supervisor"], 400)
+    assert back > first
+    assert not is_newest(first.actor_name, [first.actor_name, back.actor_name])
+    assert next_name("consumers", [first.actor_name], 2_000).incarnation == f"{2_000:016x}"

@@ -3,8 +3,9 @@
 import asyncio
 
 import msgspec
+import structlog
 
-from persistence.errors import OutcomeUnknown, StoreUnavailable
+from persistence.errors import OutcomeUnknown, StoreUnavailable, WriteRefused
 from tests.unit.runtime.toys import Add, Get, Total
 from tests.unit.runtime.world import World, decoded, run
 
@@ -86,6 +87,24 @@ def test_carts_are_unavailable_never_empty_while_their_store_is_away() -> None:
         assert await world.ask("note", "a@0", Add(n=1)) == "unavailable"
         assert await world.ask("note", "a@0", Get()) == "unavailable"
         world.faults.before.clear()
+        assert await world.ask("note", "a@0", Get()) == Total(total=1, version=1)
+
+    run(scenario)
+
+
+def test_a_cart_whose_write_is_refused_fails_alone_and_is_logged_by_its_key() -> None:
+    """By its key, because logs leave out what a guest's cart is called: whoever knows that has the cart."""
+
+    async def scenario() -> None:
+        world = World()
+        await world.claim(0)
+        await world.ask("note", "a@0", Add(n=1))
+        world.faults.before["carts.save"] = [WriteRefused("22021")]
+        with structlog.testing.capture_logs() as logs:
+            assert await world.ask("note", "a@0", Add(n=1)) == "unavailable"
+        (told,) = [line for line in logs if line["event"] == "cart.refused"]
+        assert told["entity"] == ("note", "a@0")
+        assert "a@0" not in {value for name, value in told.items() if name != "entity"}
         assert await world.ask("note", "a@0", Get()) == Total(total=1, version=1)
 
     run(scenario)

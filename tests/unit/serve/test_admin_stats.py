@@ -106,6 +106,26 @@ async def test_days_that_are_not_read_in_time_are_none_and_there_the_next_time(w
     assert (day.orders, day.average_order_minor) == (1, 129_999)
 
 
+async def test_today_does_not_wait_for_the_days_before_it(world: World) -> None:
+    today, original = day_start_ms(world.clock.now_ms()), world.stores.orders.totals
+
+    async def stuck(from_ms: int, to_ms: int) -> Any:
+        if to_ms <= today:
+            await asyncio.Event().wait()
+        return await original(from_ms, to_ms)
+
+    class StuckOrders:
+        totals = staticmethod(stuck)
+
+    object.__setattr__(world.stores, "orders", StuckOrders())
+    stats = ShopStats(world.stores, world.clock, low_stock_max=5)
+    await stats.read(7, wait_ms=10)
+    world.clock.advance(10_000)  # today is to be read anew
+    async with asyncio.timeout(5):
+        again = await stats.read(7, wait_ms=10)
+    assert [day is None for day in again.days.values()] == [True] * 6 + [False]
+
+
 async def test_midnight_begins_a_new_day(world: World) -> None:
     await world.stores.journals["orders"].fence(1, 1)
     await world.stores.journals["orders"].append([batch(views=[order(created_at_ms=world.clock.now_ms())])])

@@ -110,3 +110,24 @@ async def test_a_write_of_our_own_shows_at_once() -> None:
     await cache.get("a")
     cache.put("a", 7)
     assert await cache.get("a") == 7
+
+
+async def test_a_write_of_our_own_is_not_undone_by_an_answer_from_before_it() -> None:
+    source = Source()
+    cache = cached(source, FakeClock())
+    source.gate.clear()
+    asked = asyncio.create_task(cache.get("a"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert source.loads == [["a"]]
+    cache.put("a", 7)
+    source.gate.set()
+    assert (await asked, await cache.get("a")) == (7, 7)
+
+
+async def test_what_may_not_be_kept_is_asked_for_anew_within_the_same_millisecond() -> None:
+    source, clock = Source(), FakeClock()
+    cache = FreshCache(source.load, max_age_ms=-1, now_ms=clock.now_ms)
+    assert await cache.get("a") == 1
+    source.values["a"] = 9
+    assert await cache.get("a") == 9

@@ -54,6 +54,28 @@ async def test_a_scrape_has_every_process_by_name_and_says_who_did_not_answer() 
     assert not [name for name in found if name.endswith("_created")]
 
 
+async def test_however_many_ask_at_once_the_others_are_asked_once() -> None:
+    class Slow(Hosts):
+        asked = 0
+        gate = asyncio.Event()
+
+        async def metrics(self) -> Sequence[Scrape]:
+            self.asked += 1
+            await self.gate.wait()
+            return await super().metrics()
+
+    metrics, hosts = Metrics(), Slow()
+    leaves, *stay = [asyncio.create_task(metrics.exposition(hosts)) for _ in range(50)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    leaves.cancel()
+    hosts.gate.set()
+    assert len(set(await asyncio.gather(*stay))) == 1
+    assert hosts.asked == 1
+    await metrics.exposition(hosts)
+    assert hosts.asked == 2
+
+
 async def test_the_route_serves_it(tmp_path: Path, shop: Shop) -> None:
     app = build_app(FakeRefs(), shop.stores, settings_for_tests(tmp_path), FakeClock(), hosts=Hosts())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:

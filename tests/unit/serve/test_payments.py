@@ -146,6 +146,17 @@ async def test_refunds_add_up_to_what_was_captured(shop: Shop) -> None:
         assert problem(await shop.client.post(path, json={"amount": amount}, headers=shop.admin))[0] == 422
 
 
+async def test_what_the_currency_does_not_have_is_not_refunded(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, catalog_currency="JPY") as shop:
+        order = await shop.buy(await shop.account())
+        path = f"/api/v1/payments/{order['paymentId']}/refund"
+        half = await shop.client.post(path, json={"amount": 0.5}, headers=shop.admin)
+        assert problem(half) == (422, "invalid-fields")
+        assert [error["pointer"] for error in half.json()["errors"]] == ["/amount"]
+        whole = await shop.client.post(path, json={"amount": 1}, headers=shop.admin)
+        assert (whole.status_code, whole.json()["refunded"]) == (200, 1)
+
+
 async def test_a_refund_is_replayed_as_it_was(shop: Shop) -> None:
     order = await shop.buy(await shop.account())
     path = f"/api/v1/payments/{order['paymentId']}/refund"

@@ -149,6 +149,14 @@ async def test_what_stripe_refuses_was_not_done(answer: tuple[int, Json], code: 
     assert (raised.value.code, raised.value.param) == (code, param)
 
 
+async def test_a_question_that_is_refused_leaves_it_unknown() -> None:
+    calls = calls_over(Scripted(error(404, code="resource_missing"), error(400)))
+    with pytest.raises(GatewayFault, match="resource_missing"):
+        await calls.intent("pi_of_another_account")
+    with pytest.raises(GatewayFault):
+        await calls.find_refund(KEY, "pi_of_another_account")
+
+
 async def test_an_intent_shows_its_card_and_why_it_failed() -> None:
     card = {"id": "pm_1", "object": "payment_method", "card": {"last4": "4242"}}
     failed = {**INTENT, "status": "requires_payment_method", "last_payment_error": {"code": "expired_card"}}
