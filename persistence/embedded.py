@@ -51,6 +51,7 @@ SETTINGS: Mapping[str, str] = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
     "log_line_prefix": "%m [%p] ",
+    "log_error_verbosity": "terse",  # the detail of a refused row quotes it, e-mail address included
 }
 
 

@@ -53,7 +53,11 @@ def up(
     options = UpOptions(data_dir=data_dir, host=host, port=port, sample_data=not no_sample_data)
 
     def greet(found: PlatformState, stop_with: str = "Ctrl-C") -> None:
-        welcome(out, found, sample_data=options.sample_data, stop_with=stop_with)
+        from serve.platform.settings import read_settings
+
+        settings = read_settings()
+        demo_accounts = settings.auth_demo_users and not settings.production
+        welcome(out, found, demo_accounts=demo_accounts, stop_with=stop_with)
 
     report = _report()
     try:

@@ -37,6 +37,7 @@ _ERRORS = "".join(
     f"    http-error status {status} {_problem(status, code, title)}\n"
     for status, code, title in (
         (400, "malformed-request", "The request could not be read"),
+        (404, "not-found", "There is no such resource"),
         (408, "request-timeout", "The request did not arrive in time"),
         (500, "internal-error", "Something went wrong on our side"),
         (502, "outcome-unknown", "The outcome is not known: repeat the same request"),
@@ -89,6 +90,8 @@ def _corrections(bind: str, trusted_proxies: str) -> tuple[Correction, ...]:
         "    http-request del-header x-request-timeout-seconds",
         "    http-request set-header x-request-disconnect-disabled ?1",
         *(f"    http-request del-header {name}{unless}" for name in _CLIENT_HEADERS),
+        # Ray Serve's own pages are for HAProxy and the controller, which ask replicas directly.
+        "    http-request deny deny_status 404 if { path_beg /-/ }",
         # Ray Serve's own refusals (overload, draining) are plain text.
         f"    http-response return status 503 {_UNAVAILABLE} if {{ status 503 }} {{ res.hdr(content-type) -m beg text/plain }}",
     ]

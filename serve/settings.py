@@ -9,6 +9,8 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SECRET_BYTES_MIN = 32
+PLACEHOLDERS = ("changeme", "change-me", "change_me", "your-secret", "your_secret", "your-256-bit", "secret-key-here")
+"""What stands in the keys of examples."""
 """HS256 keys shorter than the hash give less than its strength (RFC 7518, 3.2)."""
 
 BCRYPT_ROUNDS_PRODUCTION_MIN = 10
@@ -176,6 +178,8 @@ def _check_secret(name: str, secret: SecretStr) -> None:
     value = secret.get_secret_value()
     if len(value.encode()) < SECRET_BYTES_MIN:
         raise ValueError(f"{name} must have at least {SECRET_BYTES_MIN} bytes")
+    if any(word in value.lower() for word in PLACEHOLDERS):
+        raise ValueError(f"{name} looks like the placeholder of an example: generate a random one")
     if len(set(value)) < SECRET_BYTES_MIN // 4:
         raise ValueError(f"{name} repeats a few characters: generate a random one")
 

@@ -186,8 +186,12 @@ def _sample_data(options: UpOptions) -> Step:
 
 
 def _settings() -> ServeSettings:
+    settings = read_settings()
     try:
         PaymentSettings()  # the hosts read it; what is wrong with it is told here
     except ValidationError as error:
         raise UserError(f"a setting is wrong: {setting_faults(error, PaymentSettings)}") from None
-    return read_settings()
+    if settings.production and os.environ.get("RAY_AUTH_MODE", "token") != "token":
+        # Our own nodes have a token whatever it says; somebody who asks for none expects to get it.
+        raise UserError("production refuses Ray without a token: unset RAY_AUTH_MODE")
+    return settings

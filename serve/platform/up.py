@@ -16,6 +16,7 @@ from serve.platform.folder import DataFolder
 from serve.platform.processes import start_mark
 from serve.platform.report import Report
 from serve.platform.run import Run, Step
+from serve.platform.settings import read_settings
 from serve.platform.signals import Interrupted, stop_signals
 from serve.platform.state import PlatformState, base_url
 from serve.platform.steps import UpOptions, platform_steps, sweep_leftovers
@@ -42,7 +43,7 @@ def up(
     with folder.held(_busy(folder)):
         sweep_leftovers(folder)
         check_address(options.host, options.port)
-        now = _first_state(options)
+        now = _first_state(options, docs_served=read_settings().docs_served)
         state.write(folder, now)
         try:
             _run(folder, options, report, on_ready, make_steps, now)
@@ -93,14 +94,14 @@ def _busy(folder: DataFolder) -> str:
     return f"a platform runs in {folder.path} already{where}; stop it with: ./stampede down"
 
 
-def _first_state(options: UpOptions) -> PlatformState:
+def _first_state(options: UpOptions, *, docs_served: bool) -> PlatformState:
     url = base_url(options.host, options.port)
     return PlatformState(
         pid=os.getpid(),
         start_mark=start_mark(os.getpid()) or "",
         host=options.host,
         port=options.port,
-        urls={"api": url, "docs": f"{url}/docs", "health": f"{url}/health"},
+        urls={"api": url} | ({"docs": f"{url}/docs"} if docs_served else {}) | {"health": f"{url}/health"},
         version=CODE_VERSION,
         database="external" if database.is_external() else "embedded",
         phase="starting",

@@ -6,19 +6,19 @@ from rich.table import Table
 from serve.platform.state import PlatformState
 
 
-def welcome(console: Console, state: PlatformState, *, sample_data: bool, stop_with: str) -> None:
-    """Addresses, demo accounts, three commands to try, and how to stop it."""
+def welcome(console: Console, state: PlatformState, *, demo_accounts: bool, stop_with: str) -> None:
+    """Addresses, demo accounts if there are any, three commands to try, and how to stop it."""
     url = state.urls["api"]
     console.print()
     table = Table.grid(padding=(0, 2))
     for name, address in state.urls.items():
         table.add_row(f"[bold]{name}[/]", address)
-    if sample_data:
+    if demo_accounts:
         table.add_row("[bold]admin[/]", "admin@ecommerce.local / admin123")
         table.add_row("[bold]customer[/]", "customer@ecommerce.local / customer123")
     console.print(table)
     console.print("\n[bold]try[/]", highlight=False)
-    for command in _commands(url):
+    for command in _commands(url) if demo_accounts else _commands(url)[:1]:
         # As they are, never wrapped: they are for copying.
         console.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\n[dim]stop it with[/] {stop_with}", highlight=False)

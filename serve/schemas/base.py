@@ -28,3 +28,10 @@ class CamelOut(BaseModel):
     """An answer with camelCase names; made with the Python names."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+
+def visible(text: str) -> str:
+    """The text, if something of it can be seen. Raises `ValueError`."""
+    if not any(character.isprintable() and not character.isspace() for character in text):
+        raise ValueError("must have a character that can be seen")
+    return text

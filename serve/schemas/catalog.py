@@ -9,16 +9,10 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 from persistence.product_lists import price_minor
 from persistence.records import CategoryRecord, ProductRecord, VariantRecord
 from serve.schemas.attributes import AttributeName, Attributes
-from serve.schemas.base import CamelIn, CamelOut
+from serve.schemas.base import CamelIn, CamelOut, visible
 from serve.schemas.money import Currency, MoneyIn, MoneyOut
 
 VARIANTS_MAX: Final = 100
-
-
-def _visible(text: str) -> str:
-    if not any(character.isprintable() and not character.isspace() for character in text):
-        raise ValueError("must have a character that can be seen")
-    return text
 
 
 _PRODUCT_ID: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -35,7 +29,7 @@ Title = Annotated[
         max_length=200,
         pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$",
     ),
-    AfterValidator(_visible),
+    AfterValidator(visible),
 ]
 Line = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 # Lines and tabs, but no other control characters: some formats have no way to write them.

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from persistence.records import UserRecord
 from serve.auth.passwords import PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN, password_bytes
 from serve.clock import iso
-from serve.schemas.base import SnakeIn, SnakeOut
+from serve.schemas.base import SnakeIn, SnakeOut, visible
 
 EMAIL_CHARACTERS_MAX: Final = 254
 _LOCAL: Final = ".local"
@@ -71,6 +71,7 @@ OfferedPassword = Annotated[str, StringConstraints(min_length=1, max_length=1_02
 PersonName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    AfterValidator(visible),
     Field(examples=["Test"]),
 ]
 GuestCartId = Annotated[

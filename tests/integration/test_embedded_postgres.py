@@ -233,3 +233,21 @@ def test_a_long_path_gets_its_socket_elsewhere(folder: Path) -> None:
         assert "host=/tmp/stampede-pg-" in server.url
         assert query(server.url, "SELECT 1") == 1
     shutil.rmtree(server.url.split("host=")[1].split("&")[0])
+
+
+def test_its_log_does_not_quote_rows(server: EmbeddedPostgres, folder: Path) -> None:
+    query(server.url, "CREATE TABLE people AS SELECT 'ada@example.com'::text AS email")
+    query(server.url, "CREATE UNIQUE INDEX one_each ON people (email)")
+
+    async def again() -> None:
+        connection = await asyncpg.connect(server.url)
+        try:
+            with pytest.raises(asyncpg.UniqueViolationError):
+                await connection.execute("INSERT INTO people VALUES ($1)", "ada@example.com")
+        finally:
+            await connection.close()
+
+    asyncio.run(again())
+    log = (folder / "postgres" / "server.log").read_text()
+    assert "one_each" in log
+    assert "ada@example.com" not in log

@@ -213,6 +213,13 @@ def test_the_applications_own_refusals_stay_as_they_are(proxy: Proxy) -> None:
     assert proxy.get("/problem").json() == {"code": "overloaded"}
 
 
+def test_the_pages_of_ray_serve_are_not_shown(proxy: Proxy) -> None:
+    for path in ("/-/routes", "/-/healthz", "/-/"):
+        answer = proxy.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+    assert proxy.get("/api/v1/-/x").status_code != 404
+
+
 def test_while_no_replica_is_known_every_path_is_503_and_none_404(empty: Proxy) -> None:
     for path in ("/", "/api/v1/products", "/nowhere"):
         answer = empty.get(path)

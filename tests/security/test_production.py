@@ -1,18 +1,25 @@
 """Production refuses to start with what is fit for development only; secrets are made and kept well."""
 
 import stat
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from rich.console import Console
 
 from actors.payment_settings import PaymentSettings
 from serve import ray_node
 from serve.auth.secrets import SecretMissing, generated_secret
 from serve.auth.tokens import signer_of
 from serve.platform.errors import UserError
+from serve.platform.folder import DataFolder
+from serve.platform.report import TerminalReport
 from serve.platform.settings import read_settings
+from serve.platform.state import PlatformState
+from serve.platform.steps import DATA_DIR_VARIABLE, UpOptions, platform_steps
+from serve.platform.welcome import welcome
 from serve.settings import ServeSettings, setting_faults, settings_table
 from tests.http_app import SECRET, settings_for_tests
 
@@ -23,6 +30,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"auth_jwt_secret": "x" * 64}, SECRETS),
     ({"auth_jwt_secret": "secretsecretsecretsecretsecretsecretsecret"}, SECRETS),
     ({"auth_jwt_secret": "changemechangemechangemechangeme"}, SECRETS),
+    ({"auth_jwt_secret": "your-256-bit-secret-change-me-in-production"}, SECRETS),
     ({"ids_secret": None}, "STAMPEDE_IDS_SECRET"),
     ({"ids_secret": "short"}, "STAMPEDE_IDS_SECRET"),
     ({"auth_demo_users": True}, "STAMPEDE_AUTH_DEMO_USERS"),
@@ -122,3 +130,48 @@ def test_a_secret_file_must_be_there_and_long_enough(tmp_path: Path) -> None:
         signer_of(settings)
     path.write_text(SECRET + "\n")
     signer_of(settings)
+
+
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **variables: str) -> None:
+    """What `up` looks at before it starts anything."""
+    for name, value in {"STAMPEDE_ENV": "production", **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path))
+    options = UpOptions(data_dir=tmp_path, host="127.0.0.1", port=8_000, sample_data=False)
+    platform_steps(DataFolder(tmp_path), options, TerminalReport(Console(file=StringIO())))
+
+
+def test_a_wrong_secret_is_told_before_the_gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="STAMPEDE_AUTH_JWT_SECRET"):
+        started(monkeypatch, tmp_path, STAMPEDE_AUTH_JWT_SECRET="short")
+
+
+def test_production_refuses_ray_without_a_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = {
+        "STAMPEDE_AUTH_JWT_SECRET": SECRET,
+        "STAMPEDE_IDS_SECRET": SECRET,
+        "STAMPEDE_PAYMENTS_SANDBOX_ALLOWED": "true",
+    }
+    started(monkeypatch, tmp_path, **given, RAY_AUTH_MODE="token")
+    with pytest.raises(UserError, match="RAY_AUTH_MODE"):
+        started(monkeypatch, tmp_path, **given, RAY_AUTH_MODE="disabled")
+
+
+@pytest.mark.parametrize("demo_accounts", [True, False])
+def test_the_greeting_tells_of_demo_accounts_where_there_are_any(demo_accounts: bool) -> None:
+    state = PlatformState(
+        pid=1,
+        start_mark="",
+        host="127.0.0.1",
+        port=8_000,
+        urls={"api": "http://127.0.0.1:8000"},
+        version="1",
+        database="embedded",
+        phase="ready",
+        started_at_ms=1,
+    )
+    console = Console(file=StringIO(), width=200)
+    welcome(console, state, demo_accounts=demo_accounts, stop_with="Ctrl-C")
+    said = console.file.getvalue()
+    assert ("admin123" in said, "customer123" in said) == (demo_accounts, demo_accounts)
+    assert "/api/v1/products" in said
