@@ -22,7 +22,8 @@ _SIGN: Final = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 # \w does not know the vowel signs of the Indic scripts and Thai, so their blocks are named.
 _LETTER: Final = rf"(?!{_SIGN})(?:[^\W_]|[\u0900-\u0963\u0966-\u0fff])"
 _WORD: Final = re.compile(rf"{_SIGN}|(?:{_LETTER})+")
-_COMPOUND: Final = re.compile(rf"(?:{_LETTER})+(?:[-._'\u2019](?:{_LETTER})+)+")
+# It begins where a word does: tried from every letter of a long word, it would take the square of its length.
+_COMPOUND: Final = re.compile(rf"(?<!{_LETTER})(?:{_LETTER})+(?:[-._'\u2019](?:{_LETTER})+)+")
 _JOINTS: Final = re.compile(r"[-._'\u2019]")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # Passed over in a query that has other words: nobody looks for them, and few products have them.

@@ -143,3 +143,13 @@ def test_a_query_record_knows_nothing_of_syntax() -> None:
     assert [word.word for word in query_words(SearchQuery(text="mouse -gaming OR title:x").text)] == [
         *("mouse", "gaming", "title", "x")
     ]
+
+
+def test_compounds_are_found_wherever_a_word_may_begin() -> None:
+    assert {"usbc", "wifi", "oreilly"} <= set(indexed_words("USB-C 你Wi-Fi, O'Reilly"))
+
+
+@pytest.mark.timeout(60)
+def test_a_text_without_a_gap_ends() -> None:
+    # In the square of the length this would take an hour.
+    assert indexed_words("a" * 200_000) == ["a" * WORD_CHARACTERS_MAX]
