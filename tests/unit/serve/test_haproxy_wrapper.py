@@ -41,7 +41,9 @@ listen stats
 
 def test_everything_is_corrected() -> None:
     corrected = correct(GENERATED, "127.0.0.1:8000").splitlines()
-    for gone in ("prometheus", "listen stats", "mode 666", " log ", "errorfile", "status 404", "SERVE_PROXY_ACTOR"):
+    for gone in (
+        *("prometheus", "listen stats", "mode 666", " log ", "errorfile", "return status 404", "SERVE_PROXY_ACTOR"),
+    ):
         assert not [line for line in corrected if gone in line]
     for there in (
         "    timeout http-request 10s",
