@@ -46,7 +46,7 @@ def parse_strict(body: bytes) -> object:
 
 
 def _integer(text: str) -> object:
-    if len(text) > INTEGER_DIGITS_MAX:
+    if len(text.removeprefix("-")) > INTEGER_DIGITS_MAX:
         return _UNREADABLE
     return int(text)
 

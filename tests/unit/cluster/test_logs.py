@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -123,9 +122,9 @@ def test_whatever_is_logged_there_is_one_line_of_it(lines: Lines) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a" * 200_000, "@" * 200_000, "a@" * 100_000, "eyJ" * 60_000, "eyJ-" * 50_000, "token " * 30_000, "://" * 60_000],
+    ["a" * 10**6, "@" * 10**6, "a@" * 500_000, "eyJ" * 300_000, "eyJ-" * 250_000, "token " * 150_000, "://" * 300_000],
 )
-def test_masking_takes_no_longer_than_the_text_is_long(text: str) -> None:
-    began_s = time.process_time()
-    masked_text(text)
-    assert time.process_time() - began_s < 0.1
+@pytest.mark.timeout(30)
+def test_masking_a_long_text_ends(text: str) -> None:
+    # In the square of its length each would take many minutes.
+    assert masked_text(text)
