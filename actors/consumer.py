@@ -1,4 +1,4 @@
-"""What follows the platform's events: the notifier, the indexer, later the bridge to a broker."""
+"""What follows the platform's events: the notifier, the indexer, the bridge to a broker."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,8 @@
-"""CONSUMERS of the platform's events, and what runs beside them: the one place that names them all."""
+"""CONSUMERS of the platform's events, and what runs beside them: the one place that names them all.
+
+Without a broker they read the journals and outboxes themselves. With one the bridge, in a process of its own, is the
+only one that does; the others are consumer groups of its topics (`actors.subscribers`).
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -10,13 +14,17 @@ from prometheus_client import CollectorRegistry
 from actors.consumer import BackgroundTask, Consumer
 from actors.consumer_metrics import register_consumers
 from actors.consumer_settings import ConsumerSettings
+from actors.event_sources import EventSource
 from actors.feeds import Feeds, IsStanding
 from actors.janitor import Janitor
+from actors.kafka_bridge import KafkaBridge
 from actors.notifications.sender import Sender
 from actors.notifier import Notifier
 from actors.search_indexer import FirstBuild, SearchIndexer
+from actors.subscribers import Subscribers
 from cluster.clock import DatabaseClock
 from cluster.host_reports import pack_families
+from persistence.kafka_settings import KafkaSettings
 from persistence.records import JournalService, NewEvent, OutboxService
 from persistence.settings import StoreSettings
 from persistence.stores import Stores, open_stores
@@ -51,7 +59,9 @@ class UnreadOutbox:
 
 
 def consumers_of(stores: Stores, now_ms: NowMs) -> list[Consumer]:
-    """Every consumer, a line each."""
+    """Every consumer of journals and outboxes, a line each; with a broker there is none but the bridge."""
+    if stores.events is not None:
+        return []
     return [
         UnreadOutbox(service="carts"),
         Notifier(stores, now_ms),
@@ -68,6 +78,38 @@ def background_of(stores: Stores, now_ms: NowMs) -> list[BackgroundTask]:
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a process of consumers runs, and how to let go of what that opened."""
+
+    consumers: Sequence[Consumer]
+    background: Sequence[BackgroundTask] = ()
+    subscribed: Sequence[tuple[Consumer, EventSource]] = ()
+    close: Callable[[], Awaitable[None]]
+
+
+def consumers_parts(stores: Stores, now_ms: NowMs, settings: ConsumerSettings) -> Parts:
+    """All consumers but the bridge, wherever their events come from."""
+    consumers, background = consumers_of(stores, now_ms), background_of(stores, now_ms)
+    if stores.events is None:
+        return Parts(consumers=consumers, background=background, close=_nothing_to_close)
+    subscribers = Subscribers(stores, stores.events, now_ms, settings)
+    return Parts(consumers=consumers, background=background, subscribed=subscribers.feeds, close=subscribers.close)
+
+
+def bridge_parts(stores: Stores, _now_ms: NowMs, _settings: ConsumerSettings) -> Parts:
+    """The bridge; nothing at all if there is no broker to publish to."""
+    if stores.events is None:
+        return Parts(consumers=(), close=_nothing_to_close)
+    publisher = stores.events.publisher()
+    bridge = KafkaBridge(publisher, message_bytes_max=KafkaSettings().kafka_message_bytes_max)
+    return Parts(consumers=[bridge], close=publisher.close)
+
+
+async def _nothing_to_close() -> None:
+    """These consumers opened nothing."""
+
+
 class ConsumersProcess:
     """The consumers with the stores and the clock they need. Knows no Ray: `cluster.singleton_actor` carries it."""
 
@@ -77,7 +119,9 @@ class ConsumersProcess:
         *,
         open_stores: Callable[[], Awaitable[Stores]],
         settings: ConsumerSettings | None = None,
+        parts: Callable[[Stores, NowMs, ConsumerSettings], Parts] = consumers_parts,
     ) -> None:
+        self._parts = parts
         self._is_standing = is_standing
         self._open_stores = open_stores
         self._settings = settings or ConsumerSettings()
@@ -89,18 +133,17 @@ class ConsumersProcess:
         """Feed them until a newer process has taken over, or this is cancelled; then close what was opened."""
         stores = await self._open_stores()
         clock = DatabaseClock(stores.ownership.now_ms)
+        parts = Parts(consumers=(), close=_nothing_to_close)
         try:
             await clock.start()
             now_ms: NowMs = lambda: clock.now().earliest_ms  # noqa: E731 - too small for a name of its own
+            parts = self._parts(stores, now_ms, self._settings)
             self._feeds = Feeds(
-                stores,
-                consumers_of(stores, now_ms),
-                background_of(stores, now_ms),
-                self._settings,
-                self._is_standing,
+                stores, parts.consumers, parts.background, self._settings, self._is_standing, parts.subscribed
             )
             await self._feeds.run()
         finally:
+            await parts.close()
             await clock.stop()
             await stores.close()
 
@@ -116,3 +159,8 @@ class ConsumersProcess:
 def build_consumers(is_standing: IsStanding) -> ConsumersProcess:
     """The consumers of a real platform; settings come from the environment."""
     return ConsumersProcess(is_standing, open_stores=partial(open_stores, StoreSettings()))
+
+
+def build_bridge(is_standing: IsStanding) -> ConsumersProcess:
+    """The bridge to the broker of a real platform; settings come from the environment."""
+    return ConsumersProcess(is_standing, open_stores=partial(open_stores, StoreSettings()), parts=bridge_parts)

@@ -130,8 +130,12 @@ class Feeds:
         background: Sequence[BackgroundTask],
         settings: ConsumerSettings,
         is_standing: IsStanding,
+        subscribed: Sequence[tuple[Consumer, EventSource]] = (),
     ) -> None:
-        """Raises `ValueError` if two consumers share a name, or want the same outbox."""
+        """`subscribed`: consumers with a source of their own, instead of the stores' that they name.
+
+        Raises `ValueError` if two consumers share a name, or want the same outbox.
+        """
         _refuse_rivals(consumers)
         self._settings = settings
         self._is_standing = is_standing
@@ -143,6 +147,7 @@ class Feeds:
         self._feeds = [
             Feed(consumer, source, settings) for consumer in consumers for source in self._sources_of(consumer, stores)
         ]
+        self._feeds += [Feed(consumer, source, settings) for consumer, source in subscribed]
         self._tasks = TaskOwner()
         self._replaced = asyncio.Event()
 

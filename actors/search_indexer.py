@@ -70,12 +70,16 @@ class SearchIndexer:
                 await self._index([product])
 
 
-class FirstBuild:
-    """Beside the indexer: builds the index once if it never was, for products older than the index or its loss."""
+LOOK_EVERY_S: Final = 10.0
 
-    def __init__(self, catalog: Catalog, search: ProductSearch) -> None:
+
+class FirstBuild:
+    """Beside the indexer: builds the index where it never was, and where it was lost, also under a running platform."""
+
+    def __init__(self, catalog: Catalog, search: ProductSearch, *, look_every_s: float = LOOK_EVERY_S) -> None:
         self._catalog = catalog
         self._search = search
+        self._look_every_s = look_every_s
 
     @property
     def name(self) -> str:
@@ -83,11 +87,12 @@ class FirstBuild:
         return "search-first-build"
 
     async def run(self) -> None:
-        """Build if it must be, then wait. If another rebuild goes before, it raises and looks again when run again."""
-        if not await self._search.is_built():
-            count = await self._search.rebuild(pages_of(self._catalog))
-            log.info("search.built", products=count)
-        await asyncio.get_running_loop().create_future()
+        """Build if it must be, then look now and then. Raises what a store raises, and begins anew when run again."""
+        while True:
+            if not await self._search.is_built():
+                count = await self._search.rebuild(pages_of(self._catalog))
+                log.info("search.built", products=count)
+            await asyncio.sleep(self._look_every_s)
 
 
 async def pages_of(catalog: Catalog) -> AsyncIterator[Sequence[ProductRecord]]:

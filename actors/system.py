@@ -21,16 +21,26 @@ from cluster.singletons import SingletonName
 from cluster.supervision import HostName
 from cluster.supervisor_actor import SUPERVISOR_NAME, start_supervisor
 from cluster.tracing import start_tracing
+from persistence.kafka_settings import KafkaSettings
 from persistence.ports import Ownership
 from persistence.settings import StoreSettings
 from persistence.stores import open_stores
 
 SINGLETONS = {"consumers": "actors.consumers:build_consumers"}
-"""What runs once in the cluster. It starts beside the hosts, and nobody waits for it."""
+"""What runs once in every cluster. It starts beside the hosts, and nobody waits for it."""
+
+KAFKA_SINGLETONS = {"kafka_bridge": "actors.consumers:build_bridge"}
+"""What runs beside it where there is a Kafka."""
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.1
+
+
+def singletons(settings: KafkaSettings | None = None) -> dict[str, str]:
+    """What runs once in this cluster, by name, with the import paths of what makes it."""
+    has_kafka = (settings or KafkaSettings()).kafka_bootstrap_servers is not None
+    return SINGLETONS | (KAFKA_SINGLETONS if has_kafka else {})
 
 
 def build_host(*, host: str, node: str, actor_name: str, incarnation: str) -> PlatformHost:
@@ -68,7 +78,7 @@ def start_system() -> None:
         host_options={},
         open_store="actors.system:open_ownership",
         store_arguments={},
-        singletons=SINGLETONS,
+        singletons=singletons(),
     )
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:

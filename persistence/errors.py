@@ -9,6 +9,10 @@ class StoreUnavailable(StoreError):
     """The store was not reached, or refused before running anything. Definite: nothing was written."""
 
 
+class StoreMisconfigured(StoreUnavailable):
+    """The setting is wrong: its server refuses the password, or is of no use. The text names the setting, in one line."""
+
+
 class OutcomeUnknown(StoreError):
     """The statement was sent and no answer came: it may have been written, or may yet be.
 
@@ -27,6 +31,10 @@ class AlreadyExists(WriteRefused):
 
 class StaleVersion(WriteRefused):
     """The stored version is not the expected one."""
+
+
+class TooLarge(WriteRefused):
+    """A message is larger than its topic takes."""
 
 
 class NotDelivered(Exception):

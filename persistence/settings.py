@@ -5,6 +5,10 @@ from typing import Literal, Self, get_args
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from persistence.kafka_settings import KafkaSettings
+from persistence.mongo_settings import MongoSettings
+from persistence.opensearch_settings import OpenSearchSettings
+from persistence.redis_settings import RedisSettings
 from persistence.smtp_url import parse_sender, parse_smtp_url
 
 Schema = Literal["cluster", "orders", "inventory", "payments", "users", "catalog", "carts", "gateway"]
@@ -37,7 +41,7 @@ class MailSettings(BaseSettings):
         return self
 
 
-class StoreSettings(MailSettings):
+class StoreSettings(MailSettings, KafkaSettings, RedisSettings, OpenSearchSettings, MongoSettings):
     """One PostgreSQL URL for everything, and one a service for whoever keeps them apart. Times in ms.
 
     `StoreSettings()` reads the environment; it raises `pydantic.ValidationError` without a `DATABASE_URL`.

@@ -1,8 +1,9 @@
 """Opens the stores that the settings name. The only module that imports adapters."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from persistence.kafka_settings import KafkaSettings
 from persistence.memory.admin_records import MemoryAdminRecords
 from persistence.memory.audit_reads import MemoryAuditReads
 from persistence.memory.carts import MemoryCarts
@@ -25,6 +26,7 @@ from persistence.ports import (
     Carts,
     Catalog,
     Cursors,
+    EventBroker,
     Journal,
     Ledger,
     Mailer,
@@ -33,7 +35,9 @@ from persistence.ports import (
     Outbox,
     Ownership,
     Payments,
+    PriceReads,
     ProductSearch,
+    Rates,
     Retention,
     Stock,
     Users,
@@ -85,6 +89,10 @@ class Stores:
     outboxes: dict[OutboxService, Outbox] = field(default_factory=dict)
     cursors: dict[JournalService, Cursors] = field(default_factory=dict)
     mailers: dict[Channel, Mailer] = field(default_factory=dict)
+    events: EventBroker | None = None
+    """Where events are published; without one who follows them reads the journals and outboxes."""
+    rates: Rates | None = None
+    """Rate limits that all replicas share; without it each counts for itself."""
     probes: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     """By store: raises `StoreUnavailable` unless it answers."""
     let_go: Callable[[], Awaitable[None]] = _nothing_to_close
@@ -117,7 +125,7 @@ async def open_stores(settings: StoreSettings) -> Stores:
     journals: dict[JournalService, Journal] = {
         service: PostgresJournal(service, pools[settings.url(service)]) for service in JOURNAL_SERVICES
     }
-    return Stores(
+    opened = Stores(
         ownership=PostgresOwnership(pools[settings.url("cluster")]),
         journals=journals,
         orders=PostgresOrders(pools[settings.url("orders")]),
@@ -138,12 +146,91 @@ async def open_stores(settings: StoreSettings) -> Stores:
         },
         cursors={service: PostgresCursors(service, pools[settings.url(service)]) for service in JOURNAL_SERVICES},
         mailers=mailers,
+        events=open_events(settings),
         probes={
             f"postgresql.{schema}": probe_of(gateway if schema == "gateway" else pools[settings.url(schema)], schema)
             for schema in SCHEMAS
         },
         let_go=let_go,
     )
+    if opened.events is not None:
+        opened.probes["kafka"] = opened.events.ping
+    return _with_opensearch(_with_mongo(_with_redis(opened, settings), settings), settings)
+
+
+def _with_redis(stores: Stores, settings: StoreSettings) -> Stores:
+    """These, with the carts, their outbox and answers, and rate limits in the Redis that the settings name."""
+    if settings.redis_url is None:
+        return stores
+    # A process without Redis need not load its driver.
+    from persistence.redis.stores import open_redis  # noqa: PLC0415
+
+    redis = open_redis(settings.redis_url.get_secret_value(), settings, stores.retention)
+
+    async def let_go() -> None:
+        await redis.close()
+        await stores.let_go()
+
+    return replace(
+        stores,
+        carts=redis.carts,
+        outboxes={**stores.outboxes, "carts": redis.outbox},
+        retention=redis.retention,
+        rates=redis.rates,
+        probes={
+            **{name: ask for name, ask in stores.probes.items() if name != "postgresql.carts"},
+            "redis": redis.probe,
+        },
+        let_go=let_go,
+    )
+
+
+def _with_mongo(stores: Stores, settings: StoreSettings) -> Stores:
+    """These, with the catalog and its outbox in the MongoDB that the settings name."""
+    if settings.mongo_url is None:
+        return stores
+    # A process without MongoDB need not load its driver.
+    from persistence.mongo.stores import open_mongo  # noqa: PLC0415
+
+    mongo = open_mongo(settings.mongo_url.get_secret_value(), settings)
+
+    async def let_go() -> None:
+        await mongo.close()
+        await stores.let_go()
+
+    return replace(
+        stores,
+        catalog=mongo.catalog,
+        outboxes={**stores.outboxes, "catalog": mongo.outbox},
+        probes={**stores.probes, "mongodb": mongo.probe},
+        let_go=let_go,
+    )
+
+
+def _with_opensearch(stores: Stores, settings: StoreSettings) -> Stores:
+    """These, with the search index in the OpenSearch that the settings name."""
+    if settings.opensearch_url is None:
+        return stores
+    # A process without OpenSearch need not load its driver.
+    from persistence.opensearch.product_search import open_search  # noqa: PLC0415
+
+    search = open_search(settings.opensearch_url.get_secret_value(), settings)
+
+    async def let_go() -> None:
+        await search.close()
+        await stores.let_go()
+
+    return replace(stores, search=search, probes={**stores.probes, "opensearch": search.probe}, let_go=let_go)
+
+
+def open_events(settings: KafkaSettings) -> EventBroker | None:
+    """The broker that the settings name. Connects on first use."""
+    if settings.kafka_bootstrap_servers is None:
+        return None
+    # A process without Kafka need not load its driver.
+    from persistence.kafka.broker import KafkaBroker  # noqa: PLC0415
+
+    return KafkaBroker(settings)
 
 
 def _mailers(settings: StoreSettings) -> dict[Channel, Mailer]:
@@ -162,6 +249,7 @@ def open_memory_stores(
     seams: Seams | None = None,
     fencing: bool = True,
     views_joined: bool = True,
+    events: EventBroker | None = None,
 ) -> Stores:
     """Stores in memory, on a clock of the caller's.
 
@@ -195,6 +283,7 @@ def open_memory_stores(
             "users": MemoryOutbox(held.users.outbox, hooks),
         },
         cursors={service: MemoryCursors(service, held.journals[service], hooks) for service in JOURNAL_SERVICES},
+        events=events,
         probes={"memory": ownership.now_ms},
     )
 
@@ -208,7 +297,18 @@ async def open_audit_reads(settings: StoreSettings) -> AuditReads:
     databases = {url: Database(url, patient) for url in {settings.url(schema) for schema in SCHEMAS}}
     for database in databases.values():
         await database.open()
-    return PostgresAuditReads({schema: databases[settings.url(schema)] for schema in SCHEMAS})
+    return PostgresAuditReads(
+        {schema: databases[settings.url(schema)] for schema in SCHEMAS}, _prices_elsewhere(patient)
+    )
+
+
+def _prices_elsewhere(settings: StoreSettings) -> PriceReads | None:
+    """Where the price versions are read, unless the catalog is in PostgreSQL."""
+    if settings.mongo_url is None:
+        return None
+    from persistence.mongo.stores import open_price_reads  # noqa: PLC0415 - as above
+
+    return open_price_reads(settings.mongo_url.get_secret_value(), settings)
 
 
 def open_memory_audit_reads(now_ms: Callable[[], int], tables: MemoryTables) -> AuditReads:

@@ -31,7 +31,8 @@ from serve.api import (
 )
 from serve.auth.guard import Guard
 from serve.auth.passwords import PasswordHasher
-from serve.auth.rate_limits import RateLimiter, SlidingWindows, Unlimited
+from serve.auth.rate_limits import OwnRates, RateLimiter, SlidingWindows, Unlimited
+from serve.auth.shared_rates import SharedRates
 from serve.auth.tokens import signer_of
 from serve.clock import Clock
 from serve.deps import EntityRefs, MergeCart, Services
@@ -141,7 +142,7 @@ def _services(
     hosts: HostReports,
     metrics: Metrics,
 ) -> Services:
-    chosen = limiter or (SlidingWindows(clock.now_ms) if settings.limits_enabled else Unlimited())
+    chosen = limiter or _limiter(stores, settings, clock)
     signer = signer_of(settings)
     return Services(
         refs=refs,
@@ -166,6 +167,13 @@ def _services(
         stats=ShopStats(stores, clock, low_stock_max=settings.inventory_low_stock_max),
         merge_cart=merge_cart,
     )
+
+
+def _limiter(stores: Stores, settings: ServeSettings, clock: Clock) -> RateLimiter:
+    if not settings.limits_enabled:
+        return Unlimited()
+    own = SlidingWindows(clock.now_ms)
+    return OwnRates(own) if stores.rates is None else SharedRates(stores.rates, own)
 
 
 def _middleware(services: Services) -> list[Middleware]:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from serve.admin_cli import admin_app
+from serve.events_cli import events_app
 from serve.platform import checks, state
 from serve.platform import logs as log_files
 from serve.platform.data_dir import DataDir, default_data_dir, export_folder
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(admin_app, name="admin")
+app.add_typer(events_app, name="events")
 import_app = typer.Typer(help="Take files into the platform.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
 export_app = typer.Typer(help="Write files from the platform.", no_args_is_help=True)

@@ -33,6 +33,9 @@ class Check(msgspec.Struct, frozen=True):
 NOTIFIER: Final = "notifier"
 """The consumer that makes notifications of events, by its name in the cursors."""
 
+BRIDGE: Final = "kafka-bridge"
+"""The consumer that publishes events, by its name in the cursors."""
+
 _PROGRESS_EVERY_MS: Final = 5_000
 
 
@@ -118,7 +121,9 @@ def _services_of(stores: Stores, clock: Clock) -> dict[str, Probe]:
 
 def _notification(stores: Stores, clock: Clock) -> Probe:
     """Its own store, and now and then whether the orders' events are read at all."""
-    progress = ConsumerProgress(NOTIFIER, stores.journals["orders"], stores.cursors["orders"], clock.now_ms)
+    # With a broker it is the bridge that reads the journal, and the notifier gets its events from there.
+    reader = NOTIFIER if stores.events is None else BRIDGE
+    progress = ConsumerProgress(reader, stores.journals["orders"], stores.cursors["orders"], clock.now_ms)
     waiting = 0
     looked_at_ms = -_PROGRESS_EVERY_MS
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from starlette.types import ASGIApp
 
 from actors.member import open_member
-from actors.system import SINGLETONS
+from actors.system import singletons
 from cluster.logs import configure_logs
 from cluster.observability import ClusterMetrics
 from cluster.ray_hosts import RayHostReports
@@ -33,7 +33,7 @@ async def open_app() -> AsyncIterator[ASGIApp]:
         await refuse_demo_users(stores, settings)
         transport = RayTransport(timeout_ms=ClusterSettings().exchange_timeout_ms)
         metrics = Metrics()
-        hosts = RayHostReports(stores.ownership.hosts, singletons=tuple(SINGLETONS))
+        hosts = RayHostReports(stores.ownership.hosts, singletons=tuple(singletons()))
         async with open_member(stores, transport, ClusterMetrics(metrics.registry)) as member:
             app = build_app(member.refs, stores, settings, member.clock, hosts=hosts, metrics=metrics)
             async with app.router.lifespan_context(app):

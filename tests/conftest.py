@@ -11,6 +11,7 @@ from serve.sample_data import DEMO_ADMIN
 from tests.live_platform import LivePlatform, live_platform
 from tests.live_shop import LiveShop, bearer, expect
 from tests.servers.postgres import SERVER_SEEN
+from tests.servers.seen import tell, told
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A run in the background of a shell ignores Ctrl-C, and so would every process that a test starts.
@@ -24,12 +25,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["server"] = session.config.stash.get(SERVER_SEEN, "")
+        output["servers"] = told(session.config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """The controller hears it."""
-    node.config.stash.setdefault(_SERVERS, set()).add(getattr(node, "workeroutput", {}).get("server", ""))
+    output = getattr(node, "workeroutput", {})
+    node.config.stash.setdefault(_SERVERS, set()).add(output.get("server", ""))
+    for server, what in output.get("servers", {}).items():
+        tell(node.config, server, what)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -37,6 +42,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     seen = {config.stash.get(SERVER_SEEN, ""), *config.stash.get(_SERVERS, set())} - {""}
     for server in sorted(seen):
         terminalreporter.write_line(f"stores: memory, and {server}")
+    for server, what in sorted(told(config).items()):
+        terminalreporter.write_line(f"{server}: {what}")
 
 
 @pytest.fixture(scope="session")

@@ -122,13 +122,15 @@ async def open_shop(
     gateway_timeout_ms: int = 100,
     gateway: Callable[[Stores], PaymentGateway] | None = None,
     tables: MemoryTables | None = None,
+    stores: Stores | None = None,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
     """A shop with one product of three variants: 10 of LAPTOP-001, 5 of LAPTOP-001-32, no record of LAPTOP-001-64.
 
-    The gateway is the sandbox unless one is given; `tables`: for whoever wants to look into the stores.
+    The gateway is the sandbox unless one is given; `tables`: for whoever wants to look into the stores;
+    `stores`: other ones, which stay the caller's to close.
     """
-    stores = open_memory_stores(wall_ms, tables=tables)
+    stores = stores or open_memory_stores(wall_ms, tables=tables)
     host = _host(stores, gateway_timeout_ms, gateway)
     await host.start()
     chosen = settings_for_tests(data_dir, limits_enabled=False, **settings)

@@ -72,6 +72,7 @@ class CartCommitter(CommitQueue):
 
     def _read_again(self, cart: Entity, undurable: ClusterError | None) -> None:
         if cart.phase is ACTIVE:
+            self._host.metrics.cart_reloaded(cart.type.name, "moved" if undurable is None else "no_answer")
             self.forget_entity(cart)
             cart.reload(undurable)
 

@@ -31,6 +31,8 @@ class RuntimeMetrics(Collector):
         """(entity type, outcome: `done`, the code of a refusal, or `broken`)."""
         self.events: dict[tuple[str, str], int] = {}
         """(entity type, event type) of those that are durable."""
+        self.carts_reloaded: dict[tuple[str, str], int] = {}
+        """(entity type, why: `moved`, the store had another version than memory or had lost it, or `no_answer`)."""
         self.depths = [0] * (_DEPTH_POWERS + 1)
         self.depths_sum = 0
         self.round_lag_s = 0.0
@@ -52,6 +54,11 @@ class RuntimeMetrics(Collector):
         key = (entity_type, outcome)
         self.sagas[key] = self.sagas.get(key, 0) + 1
 
+    def cart_reloaded(self, entity_type: str, why: str) -> None:
+        """The store's cart is read again in place of the one in memory."""
+        key = (entity_type, why)
+        self.carts_reloaded[key] = self.carts_reloaded.get(key, 0) + 1
+
     def arrived(self, depth: int) -> None:
         """A command came to an entity at which `depth` others wait."""
         self.depths[min(depth.bit_length(), _DEPTH_POWERS)] += 1
@@ -71,6 +78,12 @@ class RuntimeMetrics(Collector):
         yield _counter("stampede_commands", "Commands answered.", ("entity_type", "command", "outcome"), self.commands)
         yield _counter("stampede_sagas", "Sagas that ended.", ("entity_type", "outcome"), self.sagas)
         yield _counter("stampede_events", "Events that are durable.", ("entity_type", "event"), self.events)
+        yield _counter(
+            "stampede_carts_reloaded",
+            "Carts read again, for the store wins.",
+            ("entity_type", "why"),
+            self.carts_reloaded,
+        )
         yield HistogramMetricFamily(
             "stampede_mailbox_commands",
             "Commands that waited at the entity when another came.",

@@ -8,12 +8,20 @@ Times are milliseconds since the epoch of the *database's* clock; money is integ
 from persistence.ports.cluster import (
     Ownership,
 )
+from persistence.ports.events import (
+    EventBroker,
+    EventPublisher,
+    EventSubscription,
+)
 from persistence.ports.journal import (
     Cursors,
     Journal,
     Orders,
     Payments,
     Stock,
+)
+from persistence.ports.limits import (
+    Rates,
 )
 from persistence.ports.people import (
     AdminRecords,
@@ -30,6 +38,7 @@ from persistence.ports.upkeep import (
     AuditReads,
     Ledger,
     Outbox,
+    PriceReads,
     Retention,
 )
 
@@ -39,6 +48,9 @@ __all__ = [
     "Carts",
     "Catalog",
     "Cursors",
+    "EventBroker",
+    "EventPublisher",
+    "EventSubscription",
     "Journal",
     "Ledger",
     "Mailer",
@@ -47,7 +59,9 @@ __all__ = [
     "Outbox",
     "Ownership",
     "Payments",
+    "PriceReads",
     "ProductSearch",
+    "Rates",
     "Retention",
     "Stock",
     "Users",

@@ -59,9 +59,9 @@ class Catalog(Protocol):
         """
 
     async def save_products(self, writes: Sequence[ProductWrite]) -> Mapping[str, WriteRefused]:
-        """Write many, each as `save_product` would: product id → why it was refused; the others are written together.
+        """Write many, each as `save_product` would: product id → why it was refused; the others are written.
 
-        A SKU that one of them lets go may be another's. At most one write a product (`ValueError`). Raises
+        Together, where the store has transactions; else each product whole, and after a fault perhaps not all. A SKU that one of them lets go may be another's. At most one write a product (`ValueError`). Raises
         `StoreUnavailable` if nothing was written, `OutcomeUnknown`.
         """
 

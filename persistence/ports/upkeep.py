@@ -69,6 +69,16 @@ class Retention(Protocol):
         """Messages to customers, sent or failed, about what happened before this time."""
 
 
+class PriceReads(Protocol):
+    """What the audit reads of a catalog."""
+
+    def prices(self) -> AsyncIterator[Sequence[PriceRecord]]:
+        """Every price version, perhaps twice if it was moved meanwhile. `name` is left empty: it is the product's."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
 class AuditReads(Protocol):
     """Everything the audit reads: whole tables in pages, each page newer than the one before. Nothing is written.
 
@@ -107,7 +117,7 @@ class AuditReads(Protocol):
         """Every row of the gateway's ledger, intents too."""
 
     def prices(self) -> AsyncIterator[Sequence[PriceRecord]]:
-        """Every price version. `name` is left empty: it is the product's."""
+        """As `PriceReads.prices`."""
 
     async def close(self) -> None:
         """Let go of connections."""

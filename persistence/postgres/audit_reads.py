@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 
+from persistence.ports import PriceReads
 from persistence.postgres.database import Database
 from persistence.postgres.journal import PostgresJournal
 from persistence.postgres.ownership import PostgresOwnership
@@ -39,10 +40,11 @@ _VIEW_KEYS: dict[JournalService, str] = {"orders": "id", "inventory": "sku", "pa
 
 
 class PostgresAuditReads:
-    """One `Database` a schema; owns them."""
+    """One `Database` a schema; owns them. The prices may be `prices_elsewhere`, which it owns too."""
 
-    def __init__(self, databases: Mapping[Schema, Database]) -> None:
+    def __init__(self, databases: Mapping[Schema, Database], prices_elsewhere: PriceReads | None = None) -> None:
         self._databases = databases
+        self._prices_elsewhere = prices_elsewhere
         self._ownership = PostgresOwnership(databases["cluster"])
         self._journals = {service: PostgresJournal(service, databases[service]) for service in JOURNAL_SERVICES}
         self._sql = load_queries("audit")
@@ -103,11 +105,17 @@ class PostgresAuditReads:
 
     async def prices(self) -> AsyncIterator[Sequence[PriceRecord]]:
         """Every price version, without its product's name."""
+        if self._prices_elsewhere is not None:
+            async for prices in self._prices_elsewhere.prices():
+                yield prices
+            return
         async for page in self._pages("catalog", "prices", ("", 0), ("sku", "version")):
             yield [PriceRecord(**record) for record in page]
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._prices_elsewhere is not None:
+            await self._prices_elsewhere.close()
         for database in {id(database): database for database in self._databases.values()}.values():
             await database.close()
 

@@ -16,6 +16,11 @@ from persistence.records.cluster import (
     HostRow,
     ShardRow,
 )
+from persistence.records.events import (
+    EventMessage,
+    ReceivedMessage,
+    TopicSpec,
+)
 from persistence.records.gateway import (
     LedgerRow,
 )
@@ -37,6 +42,7 @@ from persistence.records.journal import (
     TimerRow,
     ViewRow,
 )
+from persistence.records.limits import RateHit
 from persistence.records.outbox import (
     OWN_TOPICS,
     OutboxRow,
@@ -79,6 +85,7 @@ __all__ = [
     "CatalogSku",
     "CategoryRecord",
     "Channel",
+    "EventMessage",
     "FacetCount",
     "FoundOrders",
     "Head",
@@ -100,6 +107,8 @@ __all__ = [
     "ProductQuery",
     "ProductRecord",
     "ProductWrite",
+    "RateHit",
+    "ReceivedMessage",
     "RefreshTokenRecord",
     "ReturnRow",
     "Row",
@@ -112,6 +121,7 @@ __all__ = [
     "StockRow",
     "StockTotals",
     "TimerRow",
+    "TopicSpec",
     "UserRecord",
     "UserTotals",
     "VariantRecord",

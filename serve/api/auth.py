@@ -43,7 +43,7 @@ def sessions_of(services: Services) -> Sessions:
     return Sessions(services.stores.users, services.signer, services.settings)
 
 
-def login_attempt(services: Services, request: Request, email: str) -> None:
+async def login_attempt(services: Services, request: Request, email: str) -> None:
     """Count an attempt at a password, by account (whether or not it exists) and by address. Raises 429.
 
     `email` is the account's key, as for `login_succeeded`.
@@ -53,14 +53,14 @@ def login_attempt(services: Services, request: Request, email: str) -> None:
         (f"login-{address_key(address_of(request.scope))}", settings.limits_login_address_per_min),
         (f"login-{account_key(email)}", settings.limits_login_account_per_min),
     ):
-        wait_ms = services.limiter.hit(key, limit, LOGIN_WINDOW_MS)
+        wait_ms = await services.limiter.hit(key, limit, LOGIN_WINDOW_MS)
         if wait_ms:
             raise rate_limited(wait_ms)
 
 
-def login_succeeded(services: Services, email: str) -> None:
+async def login_succeeded(services: Services, email: str) -> None:
     """A right password gives the account its attempts back."""
-    services.limiter.reset(f"login-{account_key(email)}")
+    await services.limiter.reset(f"login-{account_key(email)}")
 
 
 @router.post("/auth/register", status_code=201, response_model=SessionOut, responses=problems("email-taken"))
@@ -103,12 +103,12 @@ async def login(request: Request, body: LoginIn, services: ServicesOf) -> Respon
     if body.cart_id is not None and is_account_id(body.cart_id):
         raise invalid_field("/cart_id", "must be a guest cart's id")
     key = login_key(body.email)
-    login_attempt(services, request, key)
+    await login_attempt(services, request, key)
     user = await services.stores.users.by_email(key)
     proven = await services.passwords.matches(body.password, None if user is None else user.password_hash)
     if user is None or not proven:
         raise Problem("invalid-credentials")
-    login_succeeded(services, key)
+    await login_succeeded(services, key)
     # So that an administrator's login leaves a record, as what they do with it will.
     request.state.principal = Principal(id=user.id, role=Role(user.role))
     session = await sessions_of(services).open(user, services.clock.now_ms())

@@ -42,10 +42,10 @@ async def change_password(request: Request, body: ChangePasswordIn, caller: Call
     """Change the password. All older tokens of the account end within a second; the answer has new ones."""
     user = await _account(services, caller)
     # A stolen token must not become a way to guess the password.
-    login_attempt(services, request, user.email_key)
+    await login_attempt(services, request, user.email_key)
     if not await services.passwords.matches(body.current_password, user.password_hash):
         raise Problem("wrong-password")
-    login_succeeded(services, user.email_key)
+    await login_succeeded(services, user.email_key)
     now_ms = services.clock.now_ms()
     changed = await _store(request, services, user, await services.passwords.hash(body.new_password), now_ms)
     services.guard.password_versions.put(changed.id, changed.password_version)

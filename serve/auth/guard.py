@@ -47,18 +47,18 @@ class Guard:
             try:
                 principal = await self.identify(request.headers.get("authorization"))
             except Problem:
-                self._count(request, GUEST)
+                await self._count(request, GUEST)
                 raise
         if access.limited:
-            self._count(request, principal)
+            await self._count(request, principal)
         request.state.principal = principal
         if principal.role not in access.roles:
             raise Problem("unauthenticated" if principal.role is Role.GUEST else "forbidden")
         return principal
 
-    def _count(self, request: Request, principal: Principal) -> None:
+    async def _count(self, request: Request, principal: Principal) -> None:
         key = principal.id or address_key(address_of(request.scope))
-        wait_ms = self._limiter.hit(key, self._limit, GENERAL_WINDOW_MS)
+        wait_ms = await self._limiter.hit(key, self._limit, GENERAL_WINDOW_MS)
         if wait_ms:
             raise rate_limited(wait_ms)
 

@@ -1,4 +1,4 @@
-"""Rate limits: sliding windows in this process, behind a small port."""
+"""Rate limits: sliding windows in this process, behind a small interface. `shared_rates.py` counts for all replicas."""
 
 import hashlib
 from collections import defaultdict
@@ -11,12 +11,12 @@ KEYS_MAX: Final = 100_000
 
 
 class RateLimiter(Protocol):
-    """Counts what a key does in a window."""
+    """Counts what a key does in a window. A key is always counted in windows of the same length."""
 
-    def hit(self, key: str, limit: int, window_ms: int) -> int:
+    async def hit(self, key: str, limit: int, window_ms: int) -> int:
         """Count one more; 0 if it is within `limit`, else how many ms to wait (and it does not count)."""
 
-    def reset(self, key: str) -> None:
+    async def reset(self, key: str) -> None:
         """Forget what the key did."""
 
 
@@ -33,7 +33,7 @@ class SlidingWindows:
         self._tables: defaultdict[int, dict[str, tuple[int, int, int]]] = defaultdict(dict)
 
     def hit(self, key: str, limit: int, window_ms: int) -> int:
-        """As in `RateLimiter`."""
+        """Count one more; 0 if it is within `limit`, else how many ms to wait (and it does not count)."""
         window, elapsed_ms = divmod(self._now_ms(), window_ms)
         counts = self._tables[window_ms]
         counted_in, current, last = counts.pop(key, (window, 0, 0))
@@ -54,15 +54,30 @@ class SlidingWindows:
             counts.pop(key, None)
 
 
+class OwnRates:
+    """A `RateLimiter` over windows of this process."""
+
+    def __init__(self, windows: SlidingWindows) -> None:
+        self._windows = windows
+
+    async def hit(self, key: str, limit: int, window_ms: int) -> int:
+        """As in `RateLimiter`."""
+        return self._windows.hit(key, limit, window_ms)
+
+    async def reset(self, key: str) -> None:
+        """Forget what the key did."""
+        self._windows.reset(key)
+
+
 class Unlimited:
     """Admits everything: for benchmarks, by an explicit setting."""
 
-    def hit(self, key: str, limit: int, window_ms: int) -> int:
+    async def hit(self, key: str, limit: int, window_ms: int) -> int:
         """Always 0."""
         del key, limit, window_ms
         return 0
 
-    def reset(self, key: str) -> None:
+    async def reset(self, key: str) -> None:
         """Nothing to forget."""
 
 

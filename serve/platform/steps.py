@@ -15,11 +15,19 @@ from actors.payment_settings import PaymentSettings
 from persistence.embedded import EmbeddedPostgresError
 from persistence.embedded_folder import stop_leftovers
 from persistence.errors import StoreError
+from persistence.kafka_settings import KafkaSettings
+from persistence.mongo_settings import MongoSettings
+from persistence.opensearch_settings import OpenSearchSettings
+from persistence.redis_settings import RedisSettings
 from persistence.settings import StoreSettings
 from serve.node_plan import NodePlan
 from serve.platform import database
 from serve.platform.errors import UserError
 from serve.platform.folder import DataFolder
+from serve.platform.kafka_check import check_kafka
+from serve.platform.mongo_check import prepare_mongo
+from serve.platform.opensearch_check import check_opensearch
+from serve.platform.redis_check import check_redis
 from serve.platform.report import Report
 from serve.platform.run import Step
 from serve.platform.settings import read_settings
@@ -50,6 +58,14 @@ def platform_steps(folder: DataFolder, options: UpOptions, report: Report) -> Se
         steps.insert(2, _demo_accounts(settings))
         if options.sample_data:
             steps.append(_sample_data(options))
+    if OpenSearchSettings().opensearch_url is not None:
+        steps.insert(1, _opensearch(report))
+    if KafkaSettings().kafka_bootstrap_servers is not None:
+        steps.insert(0, _kafka())
+    if MongoSettings().mongo_url is not None:
+        steps.insert(0, _mongodb())
+    if RedisSettings().redis_url is not None:
+        steps.insert(0, _redis(settings))
     return steps
 
 
@@ -97,6 +113,29 @@ def _database(folder: DataFolder) -> Step:
         server.stop()
 
     return Step(name="database", start=start, stop=stop)
+
+
+def _redis(settings: ServeSettings) -> Step:
+    def start() -> None:
+        check_redis(RedisSettings(), production=settings.production)
+
+    return Step(name="carts (REDIS_URL)", start=start)
+
+
+def _opensearch(report: Report) -> Step:
+    # After the database: the settings of all stores are read only when that one is named.
+    def start() -> None:
+        check_opensearch(StoreSettings(), report.note)
+
+    return Step(name="search (OPENSEARCH_URL)", start=start)
+
+
+def _kafka() -> Step:
+    return Step(name="events (KAFKA_BOOTSTRAP_SERVERS)", start=lambda: check_kafka(KafkaSettings()))
+
+
+def _mongodb() -> Step:
+    return Step(name="catalog (MONGO_URL)", start=lambda: prepare_mongo(MongoSettings()))
 
 
 def _schema() -> Step:

@@ -8,12 +8,14 @@ import msgspec
 import pytest
 
 import persistence.memory.audit_reads
+import persistence.mongo.audit_reads
 import persistence.postgres.audit_reads
 from persistence.memory.tables import MemoryTables
 from persistence.ports import AuditReads
 from persistence.records import JOURNAL_SERVICES, ReturnRow
 from persistence.settings import StoreSettings
 from persistence.stores import Stores, open_audit_reads, open_memory_audit_reads, open_memory_stores
+from tests.contract.adapters import CATALOGS
 from tests.contract.builders import (
     batch,
     event,
@@ -27,7 +29,6 @@ from tests.contract.builders import (
     timer,
     variant,
 )
-from tests.contract.conftest import MEMORY_AND_POSTGRES
 
 PAGE_ROWS = 2
 Item = TypeVar("Item")
@@ -45,15 +46,24 @@ async def postgres_both(postgres_stores: Stores, settings: StoreSettings) -> Asy
     await reads.close()
 
 
-@pytest.fixture(params=MEMORY_AND_POSTGRES)
+@pytest.fixture
+async def mongo_both(mongo_stores: Stores, mongo_settings: StoreSettings) -> AsyncIterator[tuple[Stores, AuditReads]]:
+    """Those of PostgreSQL, with the price versions in MongoDB."""
+    reads = await open_audit_reads(mongo_settings)
+    yield mongo_stores, reads
+    await reads.close()
+
+
+@pytest.fixture(params=CATALOGS)
 def both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[Stores, AuditReads]:
     """Stores to write with, and the reads of the same tables, two rows a page."""
     monkeypatch.setattr(persistence.memory.audit_reads, "PAGE_ROWS", PAGE_ROWS)
     monkeypatch.setattr(persistence.postgres.audit_reads, "PAGE_ROWS", PAGE_ROWS)
+    monkeypatch.setattr(persistence.mongo.audit_reads, "PAGE_ROWS", PAGE_ROWS)
     if request.param == "memory":
         tables = MemoryTables()
         return open_memory_stores(now_ms, tables=tables), open_memory_audit_reads(now_ms, tables)
-    opened: tuple[Stores, AuditReads] = request.getfixturevalue("postgres_both")
+    opened: tuple[Stores, AuditReads] = request.getfixturevalue(f"{request.param}_both")
     return opened
 
 

@@ -7,9 +7,15 @@ import pytest
 from persistence.errors import AlreadyExists, WriteRefused
 from persistence.ports import Carts
 from persistence.stores import Stores
+from tests.contract.adapters import CARTS, stores_of
 from tests.contract.builders import answer, cart_write, event
 
 LONG_AGO_MS = 1_000
+
+
+@pytest.fixture(params=CARTS)
+def stores(request: pytest.FixtureRequest) -> Stores:
+    return stores_of(request)
 
 
 @pytest.fixture

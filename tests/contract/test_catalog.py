@@ -8,7 +8,13 @@ from persistence.errors import AlreadyExists, StaleVersion, WriteRefused
 from persistence.ports import Catalog
 from persistence.records import CategoryRecord, ProductQuery
 from persistence.stores import Stores
+from tests.contract.adapters import CATALOGS, stores_of
 from tests.contract.builders import event, product, variant
+
+
+@pytest.fixture(params=CATALOGS)
+def stores(request: pytest.FixtureRequest) -> Stores:
+    return stores_of(request)
 
 
 @pytest.fixture

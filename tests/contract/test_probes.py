@@ -39,3 +39,8 @@ async def test_a_schema_that_is_not_there_is_unavailable(postgres_server: str) -
             await stores.probes["postgresql.orders"]()
     finally:
         await stores.close()
+
+
+async def test_redis_is_asked_in_place_of_the_carts_schema(redis_stores: Stores) -> None:
+    assert set(redis_stores.probes) == {f"postgresql.{schema}" for schema in SCHEMAS if schema != "carts"} | {"redis"}
+    await redis_stores.probes["redis"]()

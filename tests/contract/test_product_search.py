@@ -10,10 +10,16 @@ import pytest
 from persistence.ports import ProductSearch
 from persistence.records import SearchQuery
 from persistence.stores import Stores
+from tests.contract.adapters import SEARCHES, stores_of
 from tests.contract.builders import product, variant
 from tests.contract.sample_products import counts, found, sample_products, thing
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden/search/queries.json").read_text("utf-8"))
+
+
+@pytest.fixture(params=SEARCHES)
+def stores(request: pytest.FixtureRequest) -> Stores:
+    return stores_of(request)
 
 
 @pytest.fixture

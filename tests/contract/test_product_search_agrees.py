@@ -1,4 +1,4 @@
-"""Memory and PostgreSQL answer alike: pages, ranks, facets, cursors and completions of generated catalogs and queries.
+"""Memory and the real stores answer alike: pages, ranks, facets, cursors and completions of generated catalogs and queries.
 
 So what the rest of the tests learn from the memory adapter holds for the real one too.
 """
@@ -11,6 +11,7 @@ import pytest
 
 from persistence.records import ProductRecord, SearchQuery, VariantRecord
 from persistence.stores import Stores, open_memory_stores
+from tests.contract.adapters import SEARCHES, stores_of
 from tests.contract.builders import product
 
 WORDS = [
@@ -58,11 +59,15 @@ def query(chance: random.Random) -> dict[str, Any]:
     return asked
 
 
-@pytest.mark.postgres
+@pytest.fixture(params=SEARCHES[1:])
+def stores(request: pytest.FixtureRequest) -> Stores:
+    return stores_of(request)
+
+
 @pytest.mark.parametrize("seed", range(4))
-async def test_generated_searches_agree(postgres_stores: Stores, seed: int) -> None:
+async def test_generated_searches_agree(stores: Stores, seed: int) -> None:
     chance = random.Random(seed)
-    both = (open_memory_stores(lambda: 0).search, postgres_stores.search)
+    both = (open_memory_stores(lambda: 0).search, stores.search)
     for _ in range(20):
         changed = [generated(chance, f"p{chance.randint(0, 11)}", chance.randint(1, 6)) for _ in range(3)]
         removed = {f"p{chance.randint(0, 11)}": chance.randint(1, 4) for _ in range(chance.randint(0, 1))}

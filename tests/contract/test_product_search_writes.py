@@ -10,8 +10,14 @@ from persistence.errors import StaleVersion
 from persistence.ports import ProductSearch
 from persistence.records import ProductRecord, SearchQuery
 from persistence.stores import Stores
+from tests.contract.adapters import SEARCHES, stores_of
 from tests.contract.builders import product
 from tests.contract.sample_products import counts, found, pages, sample_products, seen
+
+
+@pytest.fixture(params=SEARCHES)
+def stores(request: pytest.FixtureRequest) -> Stores:
+    return stores_of(request)
 
 
 @pytest.fixture

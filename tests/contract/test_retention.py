@@ -5,9 +5,15 @@ import pytest
 from persistence.postgres.database import Database
 from persistence.records import ANSWER_SERVICES, AnswerService, IdempotencyRow, RefreshTokenRecord
 from persistence.stores import Stores
+from tests.contract.adapters import CARTS, stores_of
 from tests.contract.builders import answer, batch, cart_write, event, user
 
 ROUTE = "POST /x"
+
+
+@pytest.fixture(params=CARTS)
+def stores(request: pytest.FixtureRequest) -> Stores:
+    return stores_of(request)
 
 
 def given_at(at_ms: int) -> IdempotencyRow:

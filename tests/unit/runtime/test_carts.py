@@ -33,6 +33,18 @@ def test_a_cart_that_moved_is_read_again_and_its_commands_are_decided_once_more(
     run(scenario)
 
 
+def test_a_cart_that_the_store_lost_begins_anew_and_is_counted() -> None:
+    async def scenario() -> None:
+        world = World()
+        await world.claim(0)
+        await world.ask("note", "a@0", Add(n=5))
+        del world.tables.carts.carts["a@0"]
+        assert await world.ask("note", "a@0", Add(n=1)) == Total(total=1, version=1)
+        assert world.host.services.metrics.carts_reloaded == {("note", "moved"): 1}
+
+    run(scenario)
+
+
 def test_a_cart_that_moves_twice_is_an_unknown_outcome() -> None:
     async def scenario() -> None:
         world = World()

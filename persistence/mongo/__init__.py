@@ -1,0 +1,1 @@
+"""Adapters for MongoDB. Nothing outside of this folder imports its driver."""
