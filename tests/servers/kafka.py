@@ -7,7 +7,6 @@ the machine's Java. Where there is none, what needs one is skipped, and the summ
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.redis import free_port
+from tests.servers.process import ServerProcess, free_port
 from tests.servers.seen import tell
 
 START_TIMEOUT_S = 60
@@ -67,7 +66,7 @@ def jars() -> Path | None:
 
 
 @dataclass
-class KafkaProcess:
+class KafkaProcess(ServerProcess):
     """A private broker. `kill` and `start` keep its folder and ports."""
 
     libs: Path
@@ -100,17 +99,6 @@ class KafkaProcess:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"no Kafka: {said[-2000:]}")
             time.sleep(0.05)
-
-    def kill(self) -> None:
-        """kill -9."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def version(self) -> str:
         """Such as Kafka 4.3.1."""

@@ -7,7 +7,6 @@ test may kill it. Where there is none, what needs one is skipped, and the summar
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -17,14 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import psutil
 import pymongo
 import pytest
 from pymongo.errors import PyMongoError
 
 from persistence.mongo.schema import prepare
 from persistence.settings import StoreSettings
-from tests.servers.redis import free_port
+from tests.servers.process import ServerProcess, free_port
 from tests.servers.seen import tell
 
 START_TIMEOUT_S = 30
@@ -47,7 +45,7 @@ def binary() -> Path | None:
 
 
 @dataclass
-class MongoProcess:
+class MongoProcess(ServerProcess):
     """A private server. `kill` and `start` keep its folder and port.
 
     `alone`: without a replica set, where no driver repeats a write and there are no transactions (a `mongod` always is).
@@ -93,30 +91,6 @@ class MongoProcess:
                     raise RuntimeError(f"no MongoDB: {log.read_text()}") from None
             else:
                 return
-
-    def kill(self) -> None:
-        """kill -9."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def pause(self) -> None:
-        """SIGSTOP: it takes what is sent, and answers nothing."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        # The signal is only sent: on another core the server may go on for a moment.
-        while psutil.Process(self.process.pid).status() != psutil.STATUS_STOPPED:
-            time.sleep(0.001)
-
-    def resume(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.resume()
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _private(config: pytest.Config, *, alone: bool = False) -> MongoProcess:

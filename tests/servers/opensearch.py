@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.servers.redis import free_port
+from tests.servers.process import ServerProcess, free_port
 from tests.servers.seen import tell
 
 START_TIMEOUT_S = 90
@@ -39,7 +39,7 @@ def home() -> Path | None:
 
 
 @dataclass
-class OpenSearchProcess:
+class OpenSearchProcess(ServerProcess):
     """A private node. `kill` and `start` keep its folder and port. As root it runs as nobody, for it refuses root."""
 
     home: Path
@@ -75,17 +75,6 @@ class OpenSearchProcess:
                 extra_groups=[] if nobody else None,
             )
         self._wait()
-
-    def kill(self) -> None:
-        """kill -9."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wait(self) -> None:
         assert self.process is not None

@@ -7,8 +7,6 @@ kill it. Where there is none, what needs one is skipped, and the summary says so
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.servers.process import ServerProcess, free_port
 from tests.servers.seen import tell
 
 PASSWORD = "p@ss:w/rd"
@@ -36,15 +35,8 @@ def binary() -> Path | None:
     return installed[0] if installed else None
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
-
-
 @dataclass
-class RedisProcess:
+class RedisProcess(ServerProcess):
     """A private server. `options` are added to its command line. `kill` and `start` keep its folder and port."""
 
     program: Path
@@ -80,27 +72,6 @@ class RedisProcess:
                     time.sleep(0.01)
                 else:
                     return
-
-    def kill(self) -> None:
-        """kill -9."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def pause(self) -> None:
-        """SIGSTOP: it takes what is sent, and answers nothing."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.resume()
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
