@@ -1,7 +1,7 @@
 """Where products are searched: what `OPENSEARCH_URL` says."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -19,7 +19,7 @@ class OpenSearchServer:
     tls: bool
     path: str
     user: str
-    password: str
+    password: str = field(repr=False)
     prefix: str
     ca: str | None
 

@@ -55,3 +55,7 @@ def test_a_wrong_url_stops_the_settings_and_its_password_is_not_told() -> None:
         OpenSearchSettings(opensearch_url="https://shop:s3cret@host:0x50")  # type: ignore[arg-type]
     assert "OPENSEARCH_URL" in str(raised.value)
     assert "s3cret" not in str(raised.value)
+
+
+def test_a_password_is_not_shown() -> None:
+    assert "s3cret" not in repr(parse_opensearch_url("https://shop:s3cret@search.example"))
